@@ -1,0 +1,240 @@
+"""The command line: parse, call one function, print. Whatever a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from sweep.api import SweepRequest, SweepRun
+    from sweep.plan.stages import Plan
+    from sweep.store.history import History
+
+app = typer.Typer(
+    help="How long should I train? Train a recipe at a grid of scale ratios, and see what each further hour buys.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+recipes_app = typer.Typer(help="The recipes that come with it.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(recipes_app, name="recipes")
+
+
+class ReportFormat(StrEnum):
+    TABLE = "table"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+    JSON = "json"
+
+
+class PlanFormat(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+Recipe = Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a YAML file.")]
+Ratios = Annotated[str, typer.Option(help="Ratios: 0.25,0.5,1.0 or 1/3 or 70% or a range 0.1:1:0.1.")]
+Seeds = Annotated[int, typer.Option(help="How many seeds: the recipe's, the next one, …")]
+Method = Annotated[str | None, typer.Option(help="What a ratio scales: epochs, steps, samples or subset.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads of the training process.")]
+Price = Annotated[float | None, typer.Option(help="Dollars for an hour of one device.")]
+Results = Annotated[Path, typer.Option(help="The folder that sweeps are kept in.")]
+Name = Annotated[str | None, typer.Option(help="The sweep's name; default: the recipe's.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Set old results of this name aside and begin anew.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe.")]
+
+
+@app.command()
+def run(
+    recipe: Recipe = "digits",
+    ratios: Ratios = "0.25,0.5,1.0",
+    seeds: Seeds = 1,
+    method: Method = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    price: Price = None,
+    results: Results = Path("results"),
+    name: Name = None,
+    fresh: Fresh = False,
+    settings: Settings = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and train nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the table.")] = False,
+) -> None:
+    """Train a recipe at every ratio and print what each costs and gives. Trains only what is missing."""
+    request = _request(recipe, ratios, seeds, method, device, threads, price, results, name, fresh, settings)
+    if dry_run:
+        from sweep.api import plan_sweep
+
+        _print_plan(plan_sweep(request))
+    else:
+        _run(request, quiet)
+
+
+@app.command()
+def plan(
+    recipe: Recipe = "digits",
+    ratios: Ratios = "0.25,0.5,1.0",
+    seeds: Seeds = 1,
+    method: Method = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    price: Price = None,
+    results: Results = Path("results"),
+    name: Name = None,
+    fresh: Fresh = False,
+    settings: Settings = None,
+    output: Annotated[PlanFormat, typer.Option("--format", help="How to print it.")] = PlanFormat.TABLE,
+    rates: Annotated[Path | None, typer.Option(help="Write every step's learning rate to this CSV file.")] = None,
+) -> None:
+    """Show what `sweep run` with the same arguments would train, and train nothing."""
+    from sweep.api import plan_sweep, write_rates
+
+    made = plan_sweep(_request(recipe, ratios, seeds, method, device, threads, price, results, name, fresh, settings))
+    if rates is not None:
+        write_rates(made, rates)
+    if output is PlanFormat.JSON:
+        from sweep.report.plan_view import plan_to_json
+
+        typer.echo(plan_to_json(made))
+    else:
+        _print_plan(made)
+
+
+@app.command()
+def report(
+    sweep: Annotated[str | None, typer.Argument(help="The sweep's name; default: the one that was run last.")] = None,
+    results: Results = Path("results"),
+    output: Annotated[ReportFormat, typer.Option("--format", help="How to print it.")] = ReportFormat.TABLE,
+    fail_under: Annotated[
+        str | None, typer.Option(help="Exit with 1 when the mean accuracy is lower: 0.97 or 97%.")
+    ] = None,
+    at: Annotated[str, typer.Option(help="The ratio that --fail-under looks at.")] = "1.0",
+) -> None:
+    """Show a sweep's table again."""
+    from sweep.api import read_sweep
+    from sweep.report.gate import Gate
+
+    gate = Gate.parse(fail_under, at) if fail_under is not None else None
+    _, history = read_sweep(results, sweep)
+    _print_report(history, output)
+    if gate is not None:
+        gate.check(history)
+
+
+@recipes_app.command("list")
+def list_recipes() -> None:
+    """List the shipped recipes with what each one is."""
+    from sweep.recipe.library import shipped_recipes, summary_line
+
+    for name, path in shipped_recipes().items():
+        typer.echo(f"{name:<24}{summary_line(path)}")
+
+
+@recipes_app.command("show")
+def show_recipe(recipe: Recipe) -> None:
+    """Print a recipe's file."""
+    from sweep.printable import printable
+    from sweep.recipe.library import load_recipe
+
+    typer.echo(printable(load_recipe(recipe).path.read_text(encoding="utf-8")), nl=False)
+
+
+def _request(
+    recipe: str,
+    ratios: str,
+    seeds: int,
+    method: str | None,
+    device: str,
+    threads: int | None,
+    price: float | None,
+    results: Path,
+    name: str | None,
+    fresh: bool,
+    settings: list[str] | None,
+) -> SweepRequest:
+    from sweep.api import SweepRequest
+
+    return SweepRequest(
+        recipe, ratios, seeds, method, device, threads, price, results, name, fresh, tuple(settings or ())
+    )
+
+
+def _run(request: SweepRequest, quiet: bool) -> None:
+    from sweep.api import run_sweep
+    from sweep.report.live import make_view
+
+    with make_view(Console(stderr=True), quiet) as view:
+        done = run_sweep(request, view)
+    if done.history.starts:
+        _print_report(done.history, ReportFormat.TABLE)
+    _exit(done)
+
+
+def _exit(done: SweepRun) -> None:
+    if done.stopped_by is not None:
+        _complain("stopped; what is done is kept, and the same command goes on with the rest")
+        raise typer.Exit(128 + done.stopped_by)
+    if not done.is_complete:
+        raise typer.Exit(1)
+
+
+def _print_plan(made: Plan) -> None:
+    from sweep.report.plan_view import print_plan
+
+    print_plan(made, _stdout())
+
+
+def _print_report(history: History, output: ReportFormat) -> None:
+    from sweep.report.export import to_csv, to_json, to_markdown
+    from sweep.report.table import make_table, print_table
+
+    if output is ReportFormat.TABLE:
+        print_table(make_table(history), _stdout())
+    elif output is ReportFormat.MARKDOWN:
+        typer.echo(to_markdown(make_table(history)))
+    elif output is ReportFormat.CSV:
+        typer.echo(to_csv(history), nl=False)
+    else:
+        typer.echo(to_json(history))
+
+
+def _stdout() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # a file or a pipe has no width of its own
+    return console
+
+
+def _complain(text: str) -> None:
+    from sweep.printable import printable
+
+    Console(stderr=True, highlight=False).print(Text(printable(text)), soft_wrap=True)
+
+
+def main() -> int:
+    """Run the app; the exit code says how it went, and no traceback reaches a user."""
+    from sweep.errors import SweepError
+
+    try:
+        app()
+    except SweepError as error:
+        for problem in error.problems:
+            _complain(f"error: {problem}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        _complain("stopped at once; what is recorded is kept")
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has had enough; Python must not complain when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0

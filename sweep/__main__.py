@@ -1,0 +1,31 @@
+"""The console script. The Typer app is `cli.py`: inside the package once installed, beside it in a checkout."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+
+def main() -> None:
+    """Run the command line; every error a user can mend becomes a line and an exit code."""
+    sys.exit(_load_cli().main())
+
+
+def _load_cli() -> ModuleType:
+    if importlib.util.find_spec("sweep._cli") is not None:
+        return importlib.import_module("sweep._cli")
+    path = Path(__file__).resolve().parent.parent / "cli.py"
+    spec = importlib.util.spec_from_file_location("sweep._cli", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["sweep._cli"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+if __name__ == "__main__":
+    main()

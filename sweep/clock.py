@@ -1,0 +1,46 @@
+"""The only file that reads a clock.
+
+Durations come from the monotonic clock, so setting the machine's clock changes no result; the wall clock only labels.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+
+
+def utc_now() -> str:
+    """The wall-clock time as ISO 8601 in UTC, to the millisecond: a label, never a measurement."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def monotonic_seconds() -> float:
+    return time.perf_counter()
+
+
+def process_cpu_seconds() -> float:
+    """Processor time that this process and its ended children have used, in seconds."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+class Stopwatch:
+    """Adds up spans of monotonic time: `with watch: …` counts, what lies between does not."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._started: float | None = None
+
+    def __enter__(self) -> Stopwatch:
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.seconds = self.elapsed_seconds
+        self._started = None
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """`seconds`, and what of the present span has passed."""
+        return self.seconds + (time.perf_counter() - self._started if self._started is not None else 0.0)

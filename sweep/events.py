@@ -1,0 +1,65 @@
+"""What a running sweep tells whoever listens, one frozen class each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sweep.errors import Outcome
+
+
+@dataclass(frozen=True)
+class SweepStarted:
+    """`num_steps` of optimizer steps in `num_trials` trials are to be trained; `num_done` trials are done already."""
+
+    name: str
+    num_trials: int
+    num_done: int
+    num_steps: int
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """Something that the user should know, and that stops nothing."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """A Stage was handed to a Worker. `ratio` is as it was typed; `epochs` is the run's length."""
+
+    stage: str
+    ratio: str
+    seed: int
+    epochs: float
+    num_steps: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Up to ten times a second. `loss` is the mean of the last steps read, `accuracy` the last evaluation's."""
+
+    stage: str
+    steps_done: int
+    epoch: float
+    loss: float | None
+    accuracy: float | None
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class StageEnded:
+    """A Stage's record is in the journal. Seconds are of training; accuracy is in 0..1."""
+
+    stage: str
+    ratio: str
+    seed: int
+    outcome: Outcome
+    reason: str | None
+    train_seconds: float | None
+    accuracy: float | None
+
+
+Event = SweepStarted | Noticed | StageStarted | Progress | StageEnded
+Listener = Callable[[Event], None]

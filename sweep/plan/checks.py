@@ -1,0 +1,236 @@
+"""What is refused before anything trains, and what is warned of: nothing is silently wrong.
+
+Each finding names the ratio, the key and the place where the key was given.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil, floor
+
+from sweep.errors import Problem
+from sweep.plan.lengths import Lengths, steps_in_epoch
+from sweep.plan.timeline import Timeline
+from sweep.recipe.duration import decimal_text, round_half_up
+from sweep.recipe.library import LoadedRecipe
+from sweep.recipe.schedule import SCHEDULES, exact_milestones
+
+
+def refusals(loaded: LoadedRecipe, runs: tuple[Lengths, ...]) -> list[Problem]:
+    """Everything that makes the grid impossible to train."""
+    found: list[Problem] = []
+    for run in runs:
+        # A run of no steps has nothing else to be wrong with.
+        found += list(_length(loaded, run)) or [
+            *_last_batch(loaded, run),
+            *_warmup_fills(loaded, run),
+            *_interval(loaded, run),
+        ]
+    return [*found, *_equal_lengths(loaded, runs)]
+
+
+def _problem(
+    loaded: LoadedRecipe, key: str, message: str, run: Lengths | None = None, fix: str | None = None
+) -> Problem:
+    return Problem(message, loaded.place(key), key, run.ratio.text if run else None, fix)
+
+
+def _length(loaded: LoadedRecipe, run: Lengths) -> Iterator[Problem]:
+    method = loaded.recipe.method
+    draws_examples = method in ("samples", "subset")
+    if draws_examples and run.ratio.value > 1:
+        yield _problem(
+            loaded,
+            "method",
+            f"there are no more than {run.dataset_examples} examples to draw",
+            run,
+            "take ratios up to 1",
+        )
+    elif run.num_steps == 0:
+        unit, total = {
+            "epochs": ("epochs", int(loaded.recipe.epochs.amount)),
+            "steps": ("steps", run.dilation.baseline_steps),
+        }.get(method, ("examples", run.dataset_examples))
+        # A last batch of one example is refused as well, unless every batch is one.
+        fewest = 2 if draws_examples and loaded.recipe.batch_size > 1 else 1
+        other = ", or use --method steps" if method == "epochs" else ""
+        fix = f"take a ratio of at least {fewest}/{total}{other}"
+        yield _problem(loaded, "epochs", f"of {total} {unit} that is none", run, fix)
+
+
+def _last_batch(loaded: LoadedRecipe, run: Lengths) -> Iterator[Problem]:
+    size = loaded.recipe.batch_size
+    if size == 1 or run.num_examples % size != 1 or run.num_steps < run.steps_per_epoch:
+        return
+    message = f"the last batch of {run.num_examples} examples would hold one, and BatchNorm cannot train on it"
+    if run.num_examples == run.dataset_examples:
+        yield _problem(loaded, "batch_size", message, run, _nearest_batch_sizes(run.num_examples, size))
+    else:
+        yield _problem(loaded, "batch_size", message, run, f"the nearest ratio that works is {_nearest_ratio(run)}")
+
+
+def _nearest_batch_sizes(num_examples: int, size: int) -> str | None:
+    """What to take instead: the next larger and the next smaller size that leave no batch of one."""
+    larger = next((s for s in range(size + 1, num_examples + 1) if num_examples % s != 1), None)
+    smaller = next((s for s in range(size - 1, 1, -1) if num_examples % s != 1), None)
+    sizes = [str(found) for found in (larger, smaller) if found]
+    return f"take batch_size {' or '.join(sizes)}" if sizes else None
+
+
+def _nearest_ratio(run: Lengths) -> str:
+    """The shortest text of a ratio that draws one example more."""
+    total, wanted = run.dataset_examples, run.num_examples + 1
+    for places in range(1, 7):
+        candidate = Fraction(ceil(Fraction(wanted, total) * 10**places), 10**places)
+        if floor(total * candidate) == wanted:
+            return decimal_text(candidate)
+    return decimal_text(Fraction(wanted, total))
+
+
+def _warmup_fills(loaded: LoadedRecipe, run: Lengths) -> Iterator[Problem]:
+    if run.warmup_steps >= run.num_steps:
+        yield _problem(
+            loaded,
+            "lr_warmup_epochs",
+            f"the warm-up of {run.warmup_steps} steps fills the run of {run.num_steps}",
+            run,
+            "shorten it, set scale_warmup: true, or take a larger ratio",
+        )
+    elif _baseline_is_all_warmup(run):
+        message = f"the warm-up fills the baseline of {run.dilation.baseline_steps} steps: there is nothing to scale"
+        yield _problem(loaded, "lr_warmup_epochs", message, run, "shorten it")
+
+
+def _interval(loaded: LoadedRecipe, run: Lengths) -> Iterator[Problem]:
+    recipe = loaded.recipe
+    key = SCHEDULES[recipe.lr_scheduler].interval
+    if key is None or run.warmup_steps >= run.num_steps or _baseline_is_all_warmup(run):
+        return
+    from_warmup = key != "lr_step_size" or recipe.lr_step_origin == "warmup"
+    interval = run.dilation.length(getattr(recipe, key), from_warmup)
+    if interval < 1:
+        yield _problem(
+            loaded,
+            key,
+            f"an interval of {float(interval):.3g} steps is under one step",
+            run,
+            "take a longer one, or a larger ratio",
+        )
+
+
+def _baseline_is_all_warmup(run: Lengths) -> bool:
+    return run.dilation.baseline_warmup_steps >= run.dilation.baseline_steps
+
+
+def _equal_lengths(loaded: LoadedRecipe, runs: tuple[Lengths, ...]) -> Iterator[Problem]:
+    other = ", or use --method steps" if loaded.recipe.method == "epochs" else ""
+    same: defaultdict[tuple[int, int], list[Lengths]] = defaultdict(list)
+    for run in runs:
+        if run.num_steps:
+            same[run.num_steps, run.num_examples].append(run)
+    for (num_steps, _), group in same.items():
+        if len(group) > 1:
+            texts = " and ".join(run.ratio.text for run in group)
+            yield Problem(
+                f"{texts} are runs of the same length ({num_steps} steps)",
+                where="--ratios",
+                ratio=group[-1].ratio.text,
+                fix=f"keep one of them{other}",
+            )
+
+
+def warnings(loaded: LoadedRecipe, timelines: tuple[Timeline, ...]) -> list[Problem]:
+    """Everything that trains, but perhaps not as it was meant."""
+    found = list(_ignored_keys(loaded))
+    for timeline in timelines:
+        found += [
+            *_long_warmup(loaded, timeline),
+            *_milestones(loaded, timeline),
+            *_positions(loaded, timeline),
+            *_merges(loaded, timeline),
+            *_long_cooldown(loaded, timeline),
+        ]
+    return found
+
+
+def _ignored_keys(loaded: LoadedRecipe) -> Iterator[Problem]:
+    recipe = loaded.recipe
+    of_schedulers = frozenset().union(*(schedule.keys for schedule in SCHEDULES.values()))
+    ignored = (of_schedulers - SCHEDULES[recipe.lr_scheduler].keys) & loaded.places.keys()
+    for key in sorted(ignored):
+        yield _problem(loaded, key, f"ignored: lr_scheduler {recipe.lr_scheduler} does not use it")
+    if recipe.lr_warmup_epochs.amount == 0:
+        for key in sorted({"lr_warmup_method", "lr_warmup_decay", "scale_warmup"} & loaded.places.keys()):
+            yield _problem(loaded, key, "ignored: there is no warm-up")
+    if recipe.opt == "adamw" and "momentum" in loaded.places:
+        yield _problem(loaded, "momentum", "ignored: opt adamw does not use it")
+
+
+def _long_warmup(loaded: LoadedRecipe, timeline: Timeline) -> Iterator[Problem]:
+    run = timeline.lengths
+    if 3 * run.warmup_steps > run.num_steps:
+        share = float(Fraction(100 * run.warmup_steps, run.num_steps))
+        yield _problem(loaded, "lr_warmup_epochs", f"the warm-up is {share:.0f} % of the run", run)
+
+
+def _milestones(loaded: LoadedRecipe, timeline: Timeline) -> Iterator[Problem]:
+    """Milestones that the recipe spells one by one, and whose decay no step of this run has."""
+    recipe, run = loaded.recipe, timeline.lengths
+    if recipe.lr_scheduler != "multisteplr":
+        return
+    for milestone, at in zip(recipe.lr_milestones, exact_milestones(recipe, run.dilation), strict=True):
+        if at > run.num_steps:
+            yield _problem(loaded, "lr_milestones", f"{milestone} lies past the end of the run", run)
+        elif at < run.num_steps and round_half_up(at) == run.num_steps:
+            message = f"{milestone} falls on the end of the run, step {run.num_steps}: it is never reached"
+            yield _problem(loaded, "lr_milestones", message, run)
+
+
+def _positions(loaded: LoadedRecipe, timeline: Timeline) -> Iterator[Problem]:
+    key, run = _position_key(loaded.recipe.lr_scheduler), timeline.lengths
+    if key is None:
+        return
+    for step in dict.fromkeys(timeline.positions):
+        if step < run.warmup_steps:
+            message = f"step {step} lies inside the warm-up: it takes effect at its end, step {run.warmup_steps}"
+            yield _problem(loaded, key, message, run)
+        elif step == 0:
+            yield _problem(loaded, key, "falls on step 0: the run starts with it", run)
+        if step < run.num_steps <= _takes_effect(step, timeline):
+            message = f"step {step} lies in the last epoch: with lr_interval epoch it is never reached"
+            yield _problem(loaded, key, message, run)
+
+
+def _merges(loaded: LoadedRecipe, timeline: Timeline) -> Iterator[Problem]:
+    """Decays that begin together: at one step, or with `lr_interval: epoch` at the start of one epoch."""
+    key, run = _position_key(loaded.recipe.lr_scheduler), timeline.lengths
+    if key is None:
+        return
+    for step, times in Counter(_takes_effect(step, timeline) for step in timeline.positions).items():
+        if times > 1 and step < run.num_steps:
+            message = f"{times} milestones merge at step {step}: the rate decays {times} times at once"
+            yield _problem(loaded, key, message, run)
+
+
+def _long_cooldown(loaded: LoadedRecipe, timeline: Timeline) -> Iterator[Problem]:
+    recipe, run = loaded.recipe, timeline.lengths
+    if recipe.lr_scheduler != "wsd":
+        return
+    if run.num_steps - run.dilation.length(recipe.lr_cooldown, from_warmup=True) < run.warmup_steps:
+        message = f"the cool-down reaches into the warm-up: it starts at its end, step {run.warmup_steps}"
+        yield _problem(loaded, "lr_cooldown", message, run)
+
+
+def _position_key(scheduler: str) -> str | None:
+    keys = {"steplr": "lr_step_size", "multisteplr": "lr_milestones", "wsd": "lr_cooldown"}
+    return keys.get(scheduler)
+
+
+def _takes_effect(step: int, timeline: Timeline) -> int:
+    """The first step with the value of `step`: the start of an epoch, where the rate changes once an epoch."""
+    if timeline.recipe.lr_interval == "step":
+        return step
+    size = timeline.lengths.steps_per_epoch
+    return steps_in_epoch(step, size) * size

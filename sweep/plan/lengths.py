@@ -1,0 +1,84 @@
+"""How long each run is: Recipe x Ratio x number of examples -> optimizer steps, epochs, examples, warm-up. Exact.
+
+- `epochs`: floor(epochs x ratio) whole epochs. `steps`: floor(steps x ratio) steps, the last epoch cut short.
+- `samples`, `subset`: the same epochs, each of floor(examples x ratio) examples.
+
+Steps per epoch = ceil(examples / batch_size): the last, smaller batch is trained too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+
+from sweep.recipe.duration import Duration, Ratio, Unit, round_half_up
+from sweep.recipe.schedule import Dilation
+from sweep.recipe.schema import Recipe
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """One run's lengths. `num_examples` is what an epoch draws, of `dataset_examples` that there are."""
+
+    ratio: Ratio
+    dataset_examples: int
+    num_examples: int
+    steps_per_epoch: int
+    dilation: Dilation
+
+    @property
+    def num_steps(self) -> int:
+        return self.dilation.num_steps
+
+    @property
+    def warmup_steps(self) -> int:
+        return self.dilation.warmup_steps
+
+    @property
+    def num_epochs(self) -> Fraction:
+        return self.in_epochs(self.num_steps)
+
+    @property
+    def realised(self) -> Fraction:
+        """The ratio of steps that the run really has to the baseline's: asked 0.33 of 20 epochs, realised 6/20."""
+        return Fraction(self.num_steps, self.dilation.baseline_steps)
+
+    def in_epochs(self, steps: int) -> Fraction:
+        """`steps` in this run's own epochs."""
+        return Fraction(steps, self.steps_per_epoch) if self.steps_per_epoch else Fraction(0)
+
+
+def steps_in_epoch(num_examples: int, batch_size: int) -> int:
+    """Batches of an epoch, the last, smaller one included."""
+    return -(-num_examples // batch_size)
+
+
+def measure(recipe: Recipe, ratio: Ratio, dataset_examples: int) -> Lengths:
+    """The lengths of `recipe` at `ratio`. They may be zero or make no sense: plan/checks.py tells."""
+    baseline_epoch = steps_in_epoch(dataset_examples, recipe.batch_size)
+    in_steps = recipe.epochs.unit is Unit.STEP
+    baseline_steps = int(recipe.epochs.amount) * (1 if in_steps else baseline_epoch)
+    num_examples = dataset_examples
+    match recipe.method:
+        case "epochs":
+            num_steps = floor(recipe.epochs.amount * ratio.value) * baseline_epoch
+        case "steps":
+            num_steps = floor(baseline_steps * ratio.value)
+        case "samples" | "subset":
+            num_examples = floor(dataset_examples * ratio.value)
+            num_steps = int(recipe.epochs.amount) * steps_in_epoch(num_examples, recipe.batch_size)
+    dilation = _dilation(recipe, baseline_steps, num_steps, baseline_epoch)
+    return Lengths(ratio, dataset_examples, num_examples, steps_in_epoch(num_examples, recipe.batch_size), dilation)
+
+
+def _dilation(recipe: Recipe, baseline_steps: int, num_steps: int, steps_per_epoch: int) -> Dilation:
+    baseline = Dilation(baseline_steps, 0, baseline_steps, 0, steps_per_epoch)
+    warmup = baseline.baseline_length(recipe.lr_warmup_epochs)
+    scaled = recipe.scale_warmup or _follows_run(recipe.lr_warmup_epochs)
+    run_warmup = warmup * Fraction(num_steps, baseline_steps) if scaled else warmup
+    return Dilation(baseline_steps, round_half_up(warmup), num_steps, round_half_up(run_warmup), steps_per_epoch)
+
+
+def _follows_run(duration: Duration) -> bool:
+    return duration.unit is Unit.RUN

@@ -1,0 +1,164 @@
+"""Exact ratios and durations, and the only rounding.
+
+A `Ratio` is the fraction that was typed: "0.7" is 7/10, so 0.7 of 90 epochs is 63 and not `int(62.999…)`. A `Duration`
+is an amount with a unit: epochs (`90ep`), optimizer steps (`5000ba`, Composer's "batches") or a fraction of the run
+(`0.5dur`). Positions stay fractions until `round_half_up` turns them into a step, once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from math import floor
+
+from sweep.errors import Problem, UsageError
+
+# `Fraction` itself takes "1e999999999" (and hangs), "1_000" and Arabic digits; so texts are checked first.
+_MAX_CHARS = 20
+_DECIMAL = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+_RATIO = re.compile(rf"(?P<decimal>{_DECIMAL})(?P<percent>%)?|(?P<over>[0-9]+)/(?P<under>[0-9]+)")
+_DURATION = re.compile(rf"(?P<amount>{_DECIMAL})(?P<unit>ep|ba|dur)")
+# Chosen: a hundred times the longest grid anybody has published; a range with a tiny step ends here, not in memory.
+MAX_RATIOS = 10_000
+
+
+def round_half_up(position: Fraction) -> int:
+    """The step at `position`: the nearest whole number, halves upwards. Exact."""
+    return floor(position + Fraction(1, 2))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A scale of training length: 1 is the baseline, 0.5 trains half as long. `text` is how it was typed."""
+
+    value: Fraction
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    @classmethod
+    def parse(cls, text: str) -> Ratio:
+        """Read `0.7`, `7/10` or `70%`.
+
+        Raises:
+            ValueError: not such a text, longer than 20 characters, or not above zero.
+        """
+        text = text.strip()
+        match = _RATIO.fullmatch(text) if len(text) <= _MAX_CHARS else None
+        if match is None:
+            raise ValueError(f"{_shown(text)} is not a ratio: write 0.7, 7/10 or 70%, in at most 20 characters")
+        if match["decimal"]:
+            value = Fraction(match["decimal"]) / (100 if match["percent"] else 1)
+        elif int(match["under"]) == 0:
+            raise ValueError(f"{_shown(text)} divides by zero")
+        else:
+            value = Fraction(int(match["over"]), int(match["under"]))
+        if value <= 0:
+            raise ValueError(f"{_shown(text)} is not above zero: a run of no length trains nothing")
+        return cls(value, text)
+
+
+def parse_ratios(text: str, where: str = "--ratios") -> tuple[Ratio, ...]:
+    """Read a comma-separated list of ratios and ranges `start:stop:step` (stop included when it is met exactly).
+
+    Returns the ratios in ascending order.
+
+    Raises:
+        UsageError: with every ratio that is wrong, and every ratio that is given twice.
+    """
+    ratios: dict[Fraction, Ratio] = {}
+    problems = []
+    for item in text.split(","):
+        try:
+            for ratio in _expand(item.strip()):
+                first = ratios.setdefault(ratio.value, ratio)
+                if first is not ratio:
+                    raise ValueError(f"{_shown(ratio.text)} is given twice (as {first.text} and {ratio.text})")
+                if len(ratios) > MAX_RATIOS:
+                    raise ValueError(f"more than {MAX_RATIOS} ratios")
+        except ValueError as error:
+            problems.append(Problem(str(error), where=where, ratio=_shown(item.strip())))
+    if problems:
+        raise UsageError(problems)
+    return tuple(sorted(ratios.values(), key=lambda ratio: ratio.value))
+
+
+def _expand(item: str) -> Iterator[Ratio]:
+    if not item:
+        raise ValueError("empty: write ratios as 0.25,0.5,1.0")
+    if ":" not in item:
+        yield Ratio.parse(item)
+        return
+    ends = item.split(":")
+    if len(ends) != 3:
+        raise ValueError(f"{_shown(item)} is not a range: write start:stop:step, for example 0.1:1:0.1")
+    start, stop, step = (Ratio.parse(end).value for end in ends)
+    if stop < start:
+        raise ValueError(f"{_shown(item)} is an empty range: it ends before it starts")
+    for index in range(min(MAX_RATIOS + 1, (stop - start) // step + 1)):
+        value = start + index * step
+        yield Ratio(value, decimal_text(value))
+
+
+def decimal_text(value: Fraction, places: int = 6) -> str:
+    """`value` as a decimal where it is one of at most `places` places ("0.7"), else as a fraction ("1/3")."""
+    scaled = value * 10**places
+    if scaled.denominator != 1:
+        return f"{value.numerator}/{value.denominator}"
+    whole, rest = divmod(scaled.numerator, 10**places)
+    decimals = f"{rest:0{places}d}".rstrip("0")
+    return f"{whole}.{decimals or '0'}"
+
+
+class Unit(StrEnum):
+    """What a duration counts, in Composer's abbreviations."""
+
+    EPOCH = "ep"
+    STEP = "ba"
+    RUN = "dur"
+
+
+@dataclass(frozen=True)
+class Duration:
+    """An exact, non-negative amount of training: epochs, optimizer steps, or a fraction of the run."""
+
+    amount: Fraction
+    unit: Unit = Unit.EPOCH
+
+    def __str__(self) -> str:
+        return f"{decimal_text(self.amount).removesuffix('.0')}{self.unit}"
+
+    @classmethod
+    def parse(cls, value: object) -> Duration:
+        """Read a plain number of epochs, or a text such as `90ep`, `5000ba` or `0.5dur`.
+
+        Raises:
+            ValueError: anything else; a part of a step; more than the whole run.
+        """
+        if isinstance(value, Duration):
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            # repr gives back the decimal that was typed, for up to 15 digits, and Decimal spells out its exponent.
+            text = f"{Decimal(repr(value)):f}ep"
+        else:
+            text = str(value).strip()
+        match = _DURATION.fullmatch(text) if len(text) <= _MAX_CHARS else None
+        if match is None:
+            raise ValueError(
+                f"{_shown(str(value))} is not a duration: write 5 or '5ep' (epochs), '400ba' (steps), '0.2dur' (run)"
+            )
+        duration = cls(Fraction(match["amount"]), Unit(match["unit"]))
+        if duration.unit is Unit.STEP and duration.amount.denominator != 1:
+            raise ValueError(f"{_shown(text)} is not a whole number of steps")
+        if duration.unit is Unit.RUN and duration.amount > 1:
+            raise ValueError(f"{_shown(text)} is more than the whole run")
+        return duration
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 2 * _MAX_CHARS else f"{text[: 2 * _MAX_CHARS]}…")

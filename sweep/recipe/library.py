@@ -1,0 +1,145 @@
+"""A name or a path -> a Recipe, and where each of its keys came from.
+
+Names are those of the recipes that are shipped; anything that looks like a path (a folder in it, or `.yaml` at its end)
+is read as one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.errors import Complaints, Problem, RecipeError, UsageError
+from sweep.recipe.schema import Recipe, check_recipe, nearest
+from sweep.recipe.strict_yaml import MAX_BYTES, read_mapping, read_value
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A recipe with its name, its file, and the place of each key that was given (`file:line`, or an option)."""
+
+    recipe: Recipe
+    name: str
+    path: Path
+    places: Mapping[str, str]
+
+    def place(self, key: str) -> str:
+        """Where `key` was given; the file itself for a key that was left at its default."""
+        return self.places.get(key, shown_path(self.path))
+
+
+@dataclass(frozen=True)
+class Override:
+    """A key that an option sets: `place` names the option in messages."""
+
+    key: str
+    value: object
+    place: str
+
+
+def load_recipe(name_or_path: str, overrides: tuple[Override, ...] = ()) -> LoadedRecipe:
+    """Read a recipe, and put `overrides` over its keys.
+
+    Raises:
+        RecipeError: with everything that is wrong, each with its place.
+    """
+    path = find_recipe(name_or_path)
+    document = read_mapping(_read_bytes(path), shown_path(path))
+    values = document.values | {override.key: override.value for override in overrides}
+    places = {key: f"{shown_path(path)}:{line}" for key, line in document.lines.items()}
+    places |= {override.key: override.place for override in overrides}
+    checked = check_recipe(values, places, default_place=shown_path(path))
+    if isinstance(checked, list):
+        raise RecipeError(checked)
+    return LoadedRecipe(checked, path.stem, path, places)
+
+
+def parse_settings(settings: tuple[str, ...]) -> tuple[Override, ...]:
+    """Read `key=value` texts, as `--set` takes them; the value is written as in a recipe.
+
+    Raises:
+        UsageError: with every setting that is wrong.
+    """
+    overrides: dict[str, Override] = {}
+    complaints = Complaints()
+    for setting in settings:
+        with complaints:
+            override = _parse_setting(setting)
+            if override.key in overrides:
+                raise UsageError(Problem("given twice", where="--set", key=override.key))
+            overrides[override.key] = override
+    complaints.raise_any()
+    return tuple(overrides.values())
+
+
+def _parse_setting(setting: str) -> Override:
+    key, equals, value = setting.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(Problem(f"{setting!r} is not key=value", where="--set", fix="for example --set lr=0.2"))
+    return Override(key.strip(), read_value(value.strip(), f"--set {key.strip()}"), f"--set {key.strip()}")
+
+
+def shipped_folder() -> Path:
+    """Where the shipped recipes lie: inside the package once installed, beside it in a checkout."""
+    installed = _PACKAGE / "recipes"
+    return installed if installed.is_dir() else _PACKAGE.parent / "recipes"
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The shipped recipes' files by name, in alphabetical order."""
+    return {path.stem: path for path in sorted(shipped_folder().glob("*.yaml"))}
+
+
+def summary_line(path: Path) -> str:
+    """What a shipped recipe is: the first line of its head comment, without the name."""
+    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.lstrip("# ").partition(": ")[2]
+
+
+def find_recipe(name_or_path: str) -> Path:
+    """The file of a shipped recipe's name or of a path.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    if "\0" in name_or_path:
+        raise RecipeError(Problem(f"{name_or_path!r} is no path", where="RECIPE"))
+    if os.sep in name_or_path or name_or_path.endswith(_SUFFIXES):
+        path = Path(name_or_path)
+        if path.is_file():
+            return path
+        raise RecipeError(
+            Problem("there is no such file", where=name_or_path, fix="sweep recipes list shows the shipped ones")
+        )
+    shipped = shipped_recipes()
+    if name_or_path not in shipped:
+        hint = nearest(name_or_path, list(shipped))
+        raise RecipeError(
+            Problem(
+                f"there is no recipe {name_or_path!r}{hint}",
+                where="RECIPE",
+                fix=f"shipped: {', '.join(shipped)}; or give the path of a .yaml file",
+            )
+        )
+    return shipped[name_or_path]
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise RecipeError(Problem(f"cannot be read: {error.strerror}", where=shown_path(path))) from None
+
+
+def shown_path(path: Path) -> str:
+    """`path` as a reader knows it: relative, where it lies below the current folder."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,42 @@
+"""Numbers as a reader sees them. None (not measured) is an empty text, never 0."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from sweep.recipe.duration import Ratio, decimal_text
+
+
+def duration_text(seconds: float | None) -> str:
+    """`0.42 s`, `59.9 s`, `2m 03s`, `1h 02m`."""
+    if seconds is None:
+        return ""
+    if seconds < 59.95:
+        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02d}s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours}h {minutes:02d}m"
+
+
+def percent_text(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2f} %"
+
+
+def number_text(value: float | None, pattern: str) -> str:
+    return "" if value is None else pattern.format(value)
+
+
+def ratio_text(asked: str, realised: Fraction | float) -> str:
+    """The ratio as it was typed, with the realised one behind it where they differ: `0.33 (0.3)`."""
+    exact = Ratio.parse(asked).value
+    if float(exact) == float(realised):
+        return asked
+    return f"{asked} ({realised_text(realised)})"
+
+
+def realised_text(realised: Fraction | float) -> str:
+    """A realised ratio: exact where it is a short decimal, else to four digits."""
+    shown = decimal_text(Fraction(realised), places=4) if isinstance(realised, Fraction) else ""
+    return shown if shown and "/" not in shown else f"{float(realised):.4g}"

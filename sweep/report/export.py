@@ -1,0 +1,67 @@
+"""The frame as CSV and JSON, the table as Markdown. Numbers are exact; what was not measured is empty or null."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+
+from sweep.printable import printable
+from sweep.report.frame import COLUMNS, trial_frame
+from sweep.report.table import TableView
+from sweep.store.history import History
+
+JSON_FORMAT = 1
+# A spreadsheet reads a text that starts with one of these as a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_MARKDOWN_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|"})
+
+
+def to_csv(history: History) -> str:
+    """One row a trial, with the stable columns."""
+    frame = trial_frame(history)[list(COLUMNS)]
+    for column in frame.select_dtypes(exclude="number"):
+        frame[column] = frame[column].map(_csv_text, na_action="ignore")
+    text: str = frame.to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def _csv_text(value: object) -> str:
+    text = printable(str(value))
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def to_json(history: History) -> str:
+    """`rows`, one a trial, with the stable columns; beside them the recipe and where it was trained."""
+    start = history.starts[-1]
+    environment = next((r.environment for r in history.results if r.environment), start.environment)
+    document = {
+        "format": JSON_FORMAT,
+        "recipe": start.recipe,
+        "fingerprint": start.fingerprint,
+        "price": start.price,
+        "environment": environment.model_dump(),
+        "rows": [_json_row(row) for _, row in trial_frame(history)[list(COLUMNS)].iterrows()],
+    }
+    return json.dumps(document, indent=2, allow_nan=False)
+
+
+def _json_row(row: pd.Series) -> dict[str, object]:
+    return {str(name): None if pd.isna(value) else _plain(value) for name, value in row.items()}
+
+
+def _plain(value: object) -> object:
+    return value.item() if hasattr(value, "item") else value
+
+
+def to_markdown(view: TableView) -> str:
+    """The table of the terminal, with its lines below it."""
+    header = "| " + " | ".join(view.headers) + " |"
+    rule = "|" + "|".join(" --- " if name in ("outcome", "method") else " ---: " for name in view.headers) + "|"
+    rows = ["| " + " | ".join(_markdown_text(cell) for cell in row) + " |" for row in view.rows]
+    notes = [_markdown_text(note) + "  " for note in view.notes]
+    return "\n".join([header, rule, *rows, "", *notes])
+
+
+def _markdown_text(text: str) -> str:
+    return text.replace("\n", " ").translate(_MARKDOWN_SPECIAL)

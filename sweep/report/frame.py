@@ -1,0 +1,86 @@
+"""A sweep's history -> DataFrame, one row a trial.
+
+`COLUMNS` are stable: they are what CSV and JSON carry. Accuracies are in 0..1; what was not measured is missing (NaN or
+None), never 0.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pandas as pd
+
+from sweep.recipe.duration import Ratio
+from sweep.store.history import History, TrialResult
+
+COLUMNS = (
+    "recipe",
+    "ratio",
+    "realised_ratio",
+    "seed",
+    "method",
+    "epochs",
+    "steps",
+    "train_seconds",
+    "eval_seconds",
+    "data_wait_seconds",
+    "images_per_second",
+    "accuracy",
+    "loss",
+    "truncated_accuracy",
+    "dollars",
+    "outcome",
+    "device",
+    "weights_sha256",
+)
+# What the table says beside them.
+EXTRA_COLUMNS = ("ratio_text", "reason", "contention")
+_NUMBERS = (
+    "train_seconds",
+    "eval_seconds",
+    "data_wait_seconds",
+    "images_per_second",
+    "accuracy",
+    "loss",
+    "truncated_accuracy",
+    "dollars",
+    "contention",
+)
+
+
+def trial_frame(history: History) -> pd.DataFrame:
+    """Every trial that was ever planned in this sweep, by method, ratio and seed: `COLUMNS` and `EXTRA_COLUMNS`."""
+    start = history.last_start
+    name = start.recipe_name if start else ""
+    price = start.price if start else None
+    rows = [_row(result, name, price) for result in history.results]
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, *EXTRA_COLUMNS])
+    return frame.astype(dict.fromkeys(_NUMBERS, "float64"))
+
+
+def _row(result: TrialResult, recipe: str, price: float | None) -> dict[str, object]:
+    entry, seconds = result.entry, result.train_seconds
+    measured = seconds is not None and seconds > 0 and result.images is not None
+    return {
+        "recipe": recipe,
+        "ratio": float(Ratio.parse(entry.ratio).value),
+        "realised_ratio": float(Fraction(entry.realised)),
+        "seed": entry.seed,
+        "method": entry.method,
+        "epochs": float(Fraction(entry.num_epochs)),
+        "steps": entry.num_steps,
+        "train_seconds": seconds,
+        "eval_seconds": result.eval_seconds,
+        "data_wait_seconds": result.data_wait_seconds,
+        "images_per_second": result.images / seconds if measured and result.images and seconds else None,
+        "accuracy": result.accuracy,
+        "loss": result.loss,
+        "truncated_accuracy": result.truncated_accuracy,
+        "dollars": price * seconds / 3600 if price is not None and seconds is not None else None,
+        "outcome": result.outcome.value,
+        "device": result.environment.device_kind if result.environment else None,
+        "weights_sha256": result.weights_sha256,
+        "ratio_text": entry.ratio,
+        "reason": result.reason,
+        "contention": result.contention,
+    }

@@ -1,0 +1,129 @@
+"""A Plan as a table and as JSON, without pandas: what will run at each ratio."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sweep.plan.stages import Plan
+from sweep.plan.timeline import Timeline
+from sweep.printable import printable
+from sweep.report.cells import realised_text
+
+JSON_FORMAT = 1
+_BARS = "▁▂▃▄▅▆▇█"
+_SPARK_WIDTH = 24
+# More decays than this are counted, not listed.
+_MAX_LISTED = 6
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """Draw the plan, with its warnings and its total below it."""
+    recipe = plan.loaded.recipe
+    title = f"{plan.loaded.name}: {recipe.lr_scheduler}, ratios scale {recipe.method}"
+    table = Table(title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD)
+    for header in (
+        "ratio",
+        "realised",
+        "epochs",
+        "steps",
+        "warm-up",
+        "decays at epoch",
+        "lr first",
+        "peak",
+        "last",
+        "rate",
+    ):
+        table.add_column(header, justify="left" if header == "rate" else "right")
+    for timeline in plan.timelines:
+        table.add_row(*(Text(cell) for cell in _cells(timeline)))
+    console.print(table)
+    for warning in plan.warnings:
+        console.print(Text(printable(f"warning: {warning}")), soft_wrap=True)
+    seeds = len(plan.trials) // len(plan.timelines)
+    times = "" if seeds == 1 else f" x {seeds} seeds"
+    console.print(f"{len(plan.timelines)} ratios{times}: {len(plan.trials)} trials, {plan.num_steps} steps")
+
+
+def _cells(timeline: Timeline) -> list[str]:
+    lengths = timeline.lengths
+    first, peak, last = _landmark_rates(timeline)
+    return [
+        lengths.ratio.text,
+        realised_text(lengths.realised),
+        f"{float(lengths.num_epochs):.4g}",
+        str(lengths.num_steps),
+        str(lengths.warmup_steps),
+        _decays_text(timeline),
+        f"{first:.4g}",
+        f"{peak:.4g}",
+        f"{last:.4g}",
+        sparkline(timeline),
+    ]
+
+
+def _decays_text(timeline: Timeline) -> str:
+    epochs = _decay_epochs(timeline)
+    if len(epochs) > _MAX_LISTED:
+        return f"{len(epochs)}, every {epochs[1] - epochs[0]:.4g}"
+    return ", ".join(f"{epoch:.4g}" for epoch in epochs)
+
+
+def _decay_epochs(timeline: Timeline) -> list[float]:
+    """When the rate jumps inside the run, in the run's own epochs; one at its very end never acts."""
+    lengths = timeline.lengths
+    return [float(lengths.in_epochs(step)) for step in timeline.positions if step < lengths.num_steps]
+
+
+def _landmark_rates(timeline: Timeline) -> tuple[float, float, float]:
+    """The first, the highest and the last rate; an epoch of them is held at a time."""
+    first = float(timeline.rates(0, 1)[0])
+    last = float(timeline.rates(timeline.num_steps - 1, timeline.num_steps)[0])
+    return first, max(float(rates.max()) for _, rates in timeline.epochs()), last
+
+
+def sparkline(timeline: Timeline, width: int = _SPARK_WIDTH) -> str:
+    """The rate over the run in eight heights, the highest of the run filling the line."""
+    steps = np.linspace(0, timeline.num_steps - 1, min(width, timeline.num_steps)).round().astype(np.int64)
+    rates = timeline.rates_at(steps)
+    highest = float(rates.max()) or 1.0
+    return "".join(_BARS[min(int(rate / highest * len(_BARS)), len(_BARS) - 1)] for rate in rates)
+
+
+def plan_to_json(plan: Plan) -> str:
+    """The plan as a document: `runs`, one a ratio, `warnings`, and the total of steps."""
+    document = {
+        "format": JSON_FORMAT,
+        "recipe": plan.loaded.recipe.model_dump(mode="json"),
+        "fingerprint": plan.loaded.recipe.fingerprint,
+        "seeds": sorted({trial.seed for trial in plan.trials}),
+        "total_steps": plan.num_steps,
+        "runs": [_run(timeline) for timeline in plan.timelines],
+        "warnings": [{"where": w.where, "key": w.key, "ratio": w.ratio, "message": w.message} for w in plan.warnings],
+    }
+    return json.dumps(document, indent=2, allow_nan=False)
+
+
+def _run(timeline: Timeline) -> dict[str, Any]:
+    lengths = timeline.lengths
+    first, peak, last = _landmark_rates(timeline)
+    return {
+        "ratio": float(lengths.ratio.value),
+        "ratio_text": lengths.ratio.text,
+        "realised_ratio": float(lengths.realised),
+        "epochs": float(lengths.num_epochs),
+        "steps": lengths.num_steps,
+        "steps_per_epoch": lengths.steps_per_epoch,
+        "examples_per_epoch": lengths.num_examples,
+        "warmup_steps": lengths.warmup_steps,
+        "decay_epochs": _decay_epochs(timeline),
+        "lr_first": first,
+        "lr_peak": peak,
+        "lr_last": last,
+    }

@@ -1,0 +1,124 @@
+"""The table of cost and quality, and the lines below it, as plain cells; drawn by rich or written as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sweep.printable import printable
+from sweep.report.analysis import RatioSummary, max_contention, summarise
+from sweep.report.cells import duration_text, number_text, percent_text, ratio_text
+from sweep.report.frame import trial_frame
+from sweep.store.history import History
+from sweep.store.records import Environment
+
+# Above this share of other processes' CPU time, the line below the table says that the times are not clean.
+_NOTABLE_CONTENTION = 0.10
+
+_Column = tuple[str, Callable[[RatioSummary], str]]
+
+
+@dataclass(frozen=True)
+class TableView:
+    """Headers, rows of as many cells, and the lines below the table. Nothing in it is markup or a control character."""
+
+    title: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+
+def make_table(history: History) -> TableView:
+    """The whole sweep, one row a ratio."""
+    frame = trial_frame(history)
+    summaries = summarise(frame)
+    columns = _columns(summaries)
+    return TableView(
+        printable(f"{history.starts[-1].recipe_name}: what training costs, and what it gives"),
+        tuple(header for header, _ in columns),
+        tuple(tuple(printable(cell(summary)) for _, cell in columns) for summary in summaries),
+        tuple(printable(note) for note in _notes(history, frame, summaries)),
+    )
+
+
+def _columns(summaries: list[RatioSummary]) -> list[_Column]:
+    """Columns that no row has anything to say in are left out: dollars, and the method where there is one."""
+    columns: list[_Column] = [
+        ("ratio", lambda row: ratio_text(row.ratio_text, row.realised_ratio)),
+        ("epochs", lambda row: f"{row.epochs:.4g}"),
+        ("steps", lambda row: str(row.steps)),
+        ("train time", lambda row: duration_text(row.train_seconds)),
+        ("cost", lambda row: number_text(row.relative_cost, "{:.2f}x")),
+        ("accuracy (seeds)", _accuracy_cell),
+        ("vs 1.0", lambda row: number_text(row.points, "{:+.2f}")),
+        ("truncated", lambda row: percent_text(row.truncated_accuracy)),
+        ("outcome", _outcome_cell),
+    ]
+    if any(row.dollars is not None for row in summaries):
+        columns.insert(5, ("dollars", lambda row: number_text(row.dollars, "${:.4g}")))
+    if len({row.method for row in summaries}) > 1:
+        columns.insert(0, ("method", lambda row: row.method))
+    return columns
+
+
+def _accuracy_cell(row: RatioSummary) -> str:
+    if row.accuracy is None:
+        return ""
+    spread = "" if row.accuracy_sd is None else f" ± {100 * row.accuracy_sd:.2f}"
+    return f"{100 * row.accuracy:.2f}{spread} % ({row.num_finished})"
+
+
+def _outcome_cell(row: RatioSummary) -> str:
+    if not row.failures:
+        return "finished"
+    return f"{row.num_finished} of {row.num_trials} finished; {'; '.join(row.failures)}"
+
+
+def _notes(history: History, frame: pd.DataFrame, summaries: list[RatioSummary]) -> list[str]:
+    start = history.starts[-1]
+    environment = next((r.environment for r in history.results if r.environment), start.environment)
+    notes = [
+        f"recipe {start.recipe_name} ({start.fingerprint}), {_setup(environment)}",
+        _contention(max_contention(frame)),
+    ]
+    if not any(row.realised_ratio == 1 for row in summaries):
+        notes.append("no trial has ratio 1.0: cost, vs 1.0 and truncated need one (run with --ratios …,1.0)")
+    elif any(row.truncated_accuracy is not None for row in summaries):
+        notes.append(
+            "cost and vs 1.0 (percentage points) are against ratio 1.0; truncated is what ratio 1.0 had reached "
+            "after as many steps of its own schedule"
+        )
+    if history.damaged_lines:
+        lines = ", ".join(str(line) for line in history.damaged_lines)
+        notes.append(f"damaged records in the journal were ignored (line {lines})")
+    return notes
+
+
+def _setup(environment: Environment) -> str:
+    threads = f"{environment.threads} thread{'s' if environment.threads > 1 else ''}"
+    return f"{environment.device_kind} ({environment.device_name}), {threads}, torch {environment.torch}"
+
+
+def _contention(share: float | None) -> str:
+    if share is None:
+        return "contention: not known"
+    text = f"contention: other processes used up to {100 * share:.0f} % of the CPU time while training"
+    return f"{text}: the times are not clean" if share > _NOTABLE_CONTENTION else text
+
+
+def print_table(view: TableView, console: Console) -> None:
+    """Draw the table with its lines below it."""
+    table = Table(title=Text(view.title), title_justify="left", box=box.SIMPLE_HEAD)
+    for header in view.headers:
+        table.add_column(Text(header), justify="left" if header in ("outcome", "method") else "right")
+    for row in view.rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+    for note in view.notes:
+        console.print(Text(note), soft_wrap=True)

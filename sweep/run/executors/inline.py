@@ -1,0 +1,43 @@
+"""Trains in this process, for tests: the Worker's own code, without the process."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Self
+
+from sweep.errors import MachineError
+from sweep.run.messages import Message, Prepared, Progressed, StageDone
+from sweep.run.worker import Worker
+from sweep.store.records import Environment, PrepareJob, StageJob
+
+
+class InlineExecutor:
+    """One Stage at a time; `submit` returns when it is trained."""
+
+    capacity = 1
+
+    def __init__(self) -> None:
+        self._said: deque[Message] = deque()
+        self._worker = Worker(self._said.append)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._said.clear()
+
+    def prepare(self, job: PrepareJob) -> Environment:
+        self._worker.do(job)
+        prepared = self._said.popleft()
+        assert isinstance(prepared, Prepared)
+        if prepared.environment is None:
+            raise MachineError(prepared.problems)
+        return prepared.environment
+
+    def submit(self, job: StageJob) -> None:
+        self._worker.do(job)
+
+    def receive(self, timeout_seconds: float) -> Progressed | StageDone | None:
+        message = self._said.popleft() if self._said else None
+        assert not isinstance(message, Prepared)
+        return message

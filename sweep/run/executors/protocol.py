@@ -1,0 +1,40 @@
+"""What every executor does: place Stages on Workers, and pass on what they say."""
+
+from __future__ import annotations
+
+from typing import Protocol, Self
+
+from sweep.run.messages import Progressed, StageDone
+from sweep.store.records import Environment, PrepareJob, StageJob
+
+
+class Executor(Protocol):
+    """A context manager; leaving it ends every Worker, whatever it is doing."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    @property
+    def capacity(self) -> int:
+        """How many Stages can be trained at once."""
+        ...
+
+    def prepare(self, job: PrepareJob) -> Environment:
+        """Start, and have the data checked and loaded.
+
+        Raises:
+            MachineError: with what is wrong with the machine or its data.
+        """
+        ...
+
+    def submit(self, job: StageJob) -> None:
+        """Have a Stage trained; at most `capacity` of them are submitted and not done."""
+        ...
+
+    def receive(self, timeout_seconds: float) -> Progressed | StageDone | None:
+        """What a Worker says next; None when nothing was said in that time.
+
+        Every submitted Stage is answered by exactly one StageDone, also when its Worker is lost.
+        """
+        ...

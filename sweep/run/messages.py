@@ -1,0 +1,64 @@
+"""What a Worker says, as frames of JSON over one private connection; jobs travel the other way.
+
+Standard output is left to whatever a library prints; it goes to the Worker's log.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from sweep.errors import Outcome, Problem
+from sweep.events import Progress
+from sweep.store.records import Environment, Measurement, PrepareJob, StageJob
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Prepared(_Message):
+    """The answer to a PrepareJob: `environment` is None where `problems` (of the machine or its data) are not empty."""
+
+    kind: Literal["prepared"] = "prepared"
+    environment: Environment | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+class Progressed(_Message):
+    """A Worker is at work. Dropped rather than waited for, where nobody reads."""
+
+    kind: Literal["progressed"] = "progressed"
+    progress: Progress
+
+
+class StageDone(_Message):
+    """The answer to a StageJob, or an executor's word that its Worker was lost (then nothing was measured)."""
+
+    kind: Literal["done"] = "done"
+    stage: str
+    outcome: Outcome
+    reason: str | None = None
+    measurement: Measurement | None = None
+    environment: Environment | None = None
+    log: str | None = None
+
+
+Message = Prepared | Progressed | StageDone
+Job = PrepareJob | StageJob
+
+_MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+_JOB: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="kind")])
+
+
+def encode(item: Message | Job) -> bytes:
+    return item.model_dump_json().encode()
+
+
+def decode_message(frame: bytes) -> Message:
+    return _MESSAGE.validate_json(frame)
+
+
+def decode_job(frame: bytes) -> Job:
+    return _JOB.validate_json(frame)

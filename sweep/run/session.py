@@ -1,0 +1,171 @@
+"""A sweep from beginning to end: open, replay, what is missing, run it, record it. Tells events, prints nothing."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sweep.clock import utc_now
+from sweep.errors import Outcome
+from sweep.events import Listener, Noticed, StageEnded, StageStarted, SweepStarted
+from sweep.plan.grid import Trial
+from sweep.plan.stages import Plan, Stage
+from sweep.run.executors.protocol import Executor
+from sweep.run.messages import Progressed, StageDone
+from sweep.run.provenance import git_commit
+from sweep.run.stop import StopRequest
+from sweep.store.history import History, read_history
+from sweep.store.identity import check_environment, check_recipe
+from sweep.store.journal import append
+from sweep.store.records import (
+    Environment,
+    PrepareJob,
+    StageJob,
+    StageRecord,
+    StartRecord,
+    TrialEntry,
+    encode_rates,
+)
+from sweep.store.workspace import Workspace
+
+# How long Ctrl-C waits to be noticed while nothing is heard from a Worker.
+_SECONDS_BETWEEN_LOOKS = 0.1
+
+
+@dataclass(frozen=True)
+class Session:
+    """One call of `sweep run`, on a workspace that this process holds the lock of."""
+
+    plan: Plan
+    workspace: Workspace
+    make_executor: Callable[[], Executor]
+    prepare_job: PrepareJob
+    price: float | None
+    tell: Listener
+
+    def run(self, stop: StopRequest) -> History:
+        """Train what is missing; returns what the journal says then.
+
+        Raises:
+            UsageError: the workspace holds another sweep.
+            MachineError: the machine cannot do it.
+        """
+        history = self._replay()
+        check_recipe(history, self.plan.loaded.recipe, str(self.workspace.folder))
+        missing = [stage for stage in self.plan.stages if not history.is_final(stage.id)]
+        if missing:
+            with self.make_executor() as executor:
+                environment = executor.prepare(self.prepare_job)
+                check_environment(history, environment, str(self.workspace.folder))
+                self._record_start(history, environment.model_copy(update={"git_commit": git_commit()}))
+                self._tell_start(missing)
+                self._train(executor, deque(missing), history, stop)
+        elif history.last_start is not None:
+            self._record_start(history, history.last_start.environment)
+        return read_history(self.workspace.journal)
+
+    def _replay(self) -> History:
+        history = read_history(self.workspace.journal)
+        for line in history.damaged_lines:
+            self.tell(Noticed(f"ignored a damaged record ({self.workspace.journal}:{line}); what it held runs again"))
+        return history
+
+    def _record_start(self, history: History, environment: Environment) -> None:
+        """Write down what is asked for, unless the journal says exactly this already."""
+        recipe = self.plan.loaded.recipe
+        last = history.last_start
+        record = StartRecord(
+            started_at=utc_now(),
+            recipe_name=self.plan.loaded.name,
+            recipe=recipe.model_dump(mode="json"),
+            fingerprint=recipe.fingerprint,
+            trials=tuple(_entry(trial, self.plan.paths[trial.key]) for trial in self.plan.trials),
+            order_seed=self.plan.order_seed,
+            price=self.price if self.price is not None or last is None else last.price,
+            environment=environment,
+        )
+        news = ("trials", "price", "environment")
+        if last is None or any(getattr(last, field) != getattr(record, field) for field in news):
+            append(self.workspace.journal, record)
+
+    def _tell_start(self, missing: list[Stage]) -> None:
+        steps = sum(stage.stop_step - stage.start_step for stage in missing)
+        done = len(self.plan.stages) - len(missing)
+        self.tell(SweepStarted(self.workspace.name, len(self.plan.trials), done, steps))
+
+    def _train(self, executor: Executor, waiting: deque[Stage], history: History, stop: StopRequest) -> None:
+        running: dict[str, Stage] = {}
+        while (waiting or running) and stop.signal_number is None:
+            while waiting and len(running) < executor.capacity:
+                stage = waiting.popleft()
+                running[stage.id] = stage
+                self._tell_stage(stage)
+                executor.submit(_job(stage))
+            message = executor.receive(_SECONDS_BETWEEN_LOOKS)
+            if isinstance(message, Progressed):
+                self.tell(message.progress)
+            elif message is not None:
+                self._record(running.pop(message.stage), message, history)
+        for stage in running.values():
+            interrupted = StageDone(stage=stage.id, outcome=Outcome.INTERRUPTED, reason="interrupted")
+            self._record(stage, interrupted, history)
+
+    def _tell_stage(self, stage: Stage) -> None:
+        lengths = stage.trial.timeline.lengths
+        steps = stage.stop_step - stage.start_step
+        self.tell(StageStarted(stage.id, lengths.ratio.text, stage.trial.seed, float(lengths.num_epochs), steps))
+
+    def _record(self, stage: Stage, done: StageDone, history: History) -> None:
+        """Into the journal first, and only then told."""
+        record = StageRecord(
+            stage=stage.id,
+            attempt=history.next_attempt(stage.id),
+            outcome=done.outcome,
+            reason=done.reason,
+            measurement=done.measurement,
+            environment=done.environment,
+            log=done.log,
+        )
+        append(self.workspace.journal, record)
+        measured = done.measurement if done.outcome is Outcome.FINISHED else None
+        self.tell(
+            StageEnded(
+                stage.id,
+                stage.trial.timeline.lengths.ratio.text,
+                stage.trial.seed,
+                done.outcome,
+                done.reason,
+                measured.train_seconds if measured else None,
+                measured.evaluations.accuracy[-1] if measured else None,
+            )
+        )
+
+
+def _entry(trial: Trial, path: tuple[str, ...]) -> TrialEntry:
+    lengths = trial.timeline.lengths
+    return TrialEntry(
+        key=trial.key,
+        ratio=lengths.ratio.text,
+        realised=str(lengths.realised),
+        method=trial.timeline.recipe.method,
+        seed=trial.seed,
+        num_epochs=str(lengths.num_epochs),
+        num_steps=lengths.num_steps,
+        num_examples=lengths.num_examples,
+        stages=path,
+    )
+
+
+def _job(stage: Stage) -> StageJob:
+    timeline = stage.trial.timeline
+    return StageJob(
+        stage=stage.id,
+        recipe=timeline.recipe.model_dump(mode="json"),
+        seed=stage.trial.seed,
+        num_examples=timeline.lengths.num_examples,
+        start_step=stage.start_step,
+        stop_step=stage.stop_step,
+        eval_steps=stage.eval_steps,
+        rates=encode_rates(timeline.rates(stage.start_step, stage.stop_step)),
+    )

@@ -1,0 +1,129 @@
+"""The child process: `python -m sweep.run.worker DESCRIPTOR`. It prepares (checks and loads the data), then trains one
+Stage after the other, and is gone as soon as its parent is.
+
+torch is imported here and nowhere above: inside the functions, once the environment has been set.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import queue
+import select
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.errors import MachineError, Outcome
+from sweep.recipe.datasets import DATASETS
+from sweep.recipe.schema import Recipe
+from sweep.run.messages import Job, Message, Prepared, Progressed, StageDone, decode_job, encode
+from sweep.store.records import Environment, PrepareJob, StageJob
+
+if TYPE_CHECKING:
+    from sweep.train.task import Data
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Worker:
+    """Does one job at a time, and tells what came of it. Keeps the data between jobs."""
+
+    def __init__(self, tell: Callable[[Message], None]) -> None:
+        self._tell = tell
+        self._data: Data | None = None
+        self._environment: Environment | None = None
+
+    def do(self, job: Job) -> None:
+        """Do `job`; whatever goes wrong is told, with its traceback in the log."""
+        if isinstance(job, PrepareJob):
+            self._tell(self._prepare(job))
+        else:
+            self._tell(self._train(job))
+
+    def _prepare(self, job: PrepareJob) -> Prepared:
+        data_path = Path(job.data_path)
+        dataset = DATASETS[job.dataset]
+        if problems := dataset.problems(data_path):
+            return Prepared(problems=tuple(problems))
+        from sweep.train.device import choose_device, read_environment, set_threads
+        from sweep.train.task import Data
+
+        try:
+            device = choose_device(job.device)
+        except MachineError as error:
+            return Prepared(problems=error.problems)
+        set_threads(job.threads)
+        self._data = Data.load(job.dataset, data_path, device)
+        self._environment = read_environment(device)
+        return Prepared(environment=self._environment)
+
+    def _train(self, job: StageJob) -> StageDone:
+        from sweep.train.loop import train_stage
+        from sweep.train.task import ImageTask
+
+        assert self._data is not None, "prepare first"
+        recipe = Recipe.model_validate(job.recipe, strict=False)
+        try:
+            trained = train_stage(
+                job, ImageTask(recipe, self._data), lambda progress: self._tell(Progressed(progress=progress))
+            )
+        except Exception as error:
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {_first_line(error)}"
+            return StageDone(stage=job.stage, outcome=Outcome.FAILED, reason=reason, environment=self._environment)
+        return StageDone(
+            stage=job.stage,
+            outcome=trained.outcome,
+            reason=trained.reason,
+            measurement=trained.measurement,
+            environment=self._environment,
+        )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else ""
+
+
+def main(descriptor: int) -> None:
+    """Serve the connection until it is closed."""
+    _die_with_parent()
+    connection = Connection(descriptor)
+    jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(connection, jobs), daemon=True).start()
+    worker = Worker(lambda message: _send(connection, message))
+    while True:
+        worker.do(decode_job(jobs.get()))
+
+
+def _receive(connection: Connection, jobs: queue.SimpleQueue[bytes]) -> None:
+    """Hand on jobs. When the parent closes the connection or dies, this process ends at once, even in mid-step."""
+    while True:
+        try:
+            jobs.put(connection.recv_bytes())
+        except (EOFError, OSError):
+            os._exit(0)
+
+
+def _send(connection: Connection, message: Message) -> None:
+    # A parent that does not read must not hold up training: progress is dropped, results are not.
+    if isinstance(message, Progressed) and not select.select([], [connection], [], 0)[1]:
+        return
+    connection.send_bytes(encode(message))
+
+
+def _die_with_parent() -> None:
+    """Let the system end this process with its parent even when it cannot notice (stopped, or deep in a kernel)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,134 @@
+"""Journal -> what was planned, what came of it, what is missing. Read by those who run and those who report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+
+from sweep.errors import Outcome
+from sweep.store.journal import replay
+from sweep.store.records import Environment, Evaluations, StageRecord, StartRecord, TrialEntry
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How one trial ended, and what it measured: everything else is None unless it finished.
+
+    `eval_seconds`, `train_seconds` and `data_wait_seconds` are what the trial would cost alone: the sum over its
+    Stages. `accuracy` is that of the final weights, in 0..1; `truncated_accuracy` is what the same seed's baseline had
+    reached after as many steps.
+    """
+
+    entry: TrialEntry
+    outcome: Outcome
+    reason: str | None = None
+    log: str | None = None
+    train_seconds: float | None = None
+    eval_seconds: float | None = None
+    data_wait_seconds: float | None = None
+    images: int | None = None
+    contention: float | None = None
+    accuracy: float | None = None
+    loss: float | None = None
+    truncated_accuracy: float | None = None
+    weights_sha256: str | None = None
+    environment: Environment | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """Everything that a journal says."""
+
+    starts: tuple[StartRecord, ...]
+    stages: dict[str, StageRecord]  # the record that counts of each Stage: the finished one, else the last
+    damaged_lines: tuple[int, ...]
+
+    @property
+    def last_start(self) -> StartRecord | None:
+        return self.starts[-1] if self.starts else None
+
+    @cached_property
+    def trials(self) -> tuple[TrialEntry, ...]:
+        """Every trial that any run of this sweep planned, each once, by method, ratio and seed."""
+        entries = {entry.key: entry for start in self.starts for entry in start.trials}
+        return tuple(sorted(entries.values(), key=lambda entry: (entry.method, Fraction(entry.realised), entry.seed)))
+
+    @cached_property
+    def results(self) -> tuple[TrialResult, ...]:
+        return tuple(self._result(entry) for entry in self.trials)
+
+    def is_final(self, stage: str) -> bool:
+        """Whether a Stage is done, or would end the same way again."""
+        return stage in self.stages and self.stages[stage].outcome.is_final
+
+    def next_attempt(self, stage: str) -> int:
+        return self.stages[stage].attempt + 1 if stage in self.stages else 1
+
+    def _result(self, entry: TrialEntry) -> TrialResult:
+        records = [self.stages[stage] for stage in entry.stages if stage in self.stages]
+        ended = next((record for record in records if record.outcome is not Outcome.FINISHED), None)
+        if ended is not None:
+            return TrialResult(entry, ended.outcome, ended.reason, ended.log)
+        if len(records) < len(entry.stages):
+            return TrialResult(entry, Outcome.MISSING)
+        parts = [record.measurement for record in records if record.measurement is not None]
+        last = parts[-1]
+        known = [part.contention for part in parts if part.contention is not None]
+        return TrialResult(
+            entry,
+            Outcome.FINISHED,
+            log=records[-1].log,
+            train_seconds=sum(part.train_seconds for part in parts),
+            eval_seconds=sum(part.eval_seconds for part in parts),
+            data_wait_seconds=sum(part.data_wait_seconds for part in parts),
+            images=sum(part.images for part in parts),
+            contention=max(known) if known else None,
+            accuracy=last.evaluations.accuracy[-1],
+            loss=last.evaluations.loss[-1],
+            truncated_accuracy=self._truncated_accuracy(entry),
+            weights_sha256=last.weights_sha256,
+            environment=records[-1].environment,
+        )
+
+    def _truncated_accuracy(self, entry: TrialEntry) -> float | None:
+        """What stopping the same seed's baseline early would have given; it has a meaning only below the baseline."""
+        if Fraction(entry.realised) >= 1:
+            return None
+        return self._baseline_curves.get((entry.method, entry.seed), {}).get(entry.num_steps)
+
+    @cached_property
+    def _baseline_curves(self) -> dict[tuple[str, int], dict[int, float]]:
+        """Accuracy by steps done, of each finished baseline, by method and seed."""
+        curves: dict[tuple[str, int], dict[int, float]] = {}
+        for entry in self.trials:
+            records = [self.stages.get(stage) for stage in entry.stages]
+            if Fraction(entry.realised) == 1 and all(r and r.outcome is Outcome.FINISHED for r in records):
+                evaluations = [r.measurement.evaluations for r in records if r and r.measurement]
+                curves[entry.method, entry.seed] = _curve(evaluations)
+        return curves
+
+
+def _curve(evaluations: Iterable[Evaluations]) -> dict[int, float]:
+    return {step: accuracy for part in evaluations for step, accuracy in zip(part.steps, part.accuracy, strict=True)}
+
+
+def read_history(journal: Path) -> History:
+    """Replay a journal; one that does not exist is empty.
+
+    Raises:
+        MachineError: it cannot be read, or was made by a newer version.
+    """
+    whole = replay(journal)
+    stages: dict[str, StageRecord] = {}
+    for record in whole.records:
+        if isinstance(record, StageRecord) and not _is_finished(stages.get(record.stage)):
+            stages[record.stage] = record
+    starts = tuple(record for record in whole.records if isinstance(record, StartRecord))
+    return History(starts, stages, whole.damaged_lines)
+
+
+def _is_finished(record: StageRecord | None) -> bool:
+    return record is not None and record.outcome is Outcome.FINISHED

@@ -1,0 +1,145 @@
+"""The facts that are written down and the jobs that are handed out, one frozen class each.
+
+A number that was not measured is None, never 0.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from sweep.errors import Outcome
+
+FORMAT = 1
+
+
+class _Frozen(BaseModel):
+    # Infinite numbers are no JSON; `ser_json_inf_nan` would silently write them as null.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Environment(_Frozen):
+    """Where training ran. `device_kind` is torch's device type; `git_commit` that of the folder it was started in."""
+
+    sweep: str
+    python: str
+    torch: str
+    torchvision: str
+    numpy: str
+    platform: str
+    device_kind: str
+    device_name: str
+    threads: int
+    git_commit: str | None = None
+
+
+class TrialEntry(_Frozen):
+    """A trial of the plan. `realised` and `num_epochs` are exact fractions as text; `stages` is its path of Stages."""
+
+    key: str
+    ratio: str
+    realised: str
+    method: str
+    seed: int
+    num_epochs: str
+    num_steps: int
+    num_examples: int
+    stages: tuple[str, ...]
+
+
+class StartRecord(_Frozen):
+    """One call of `sweep run` that had something new to say. `price` is dollars for an hour of one device."""
+
+    kind: Literal["start"] = "start"
+    format: int = FORMAT
+    started_at: str
+    recipe_name: str
+    recipe: dict[str, Any]
+    fingerprint: str
+    trials: tuple[TrialEntry, ...]
+    order_seed: int
+    price: float | None
+    environment: Environment
+
+
+class Evaluations(_Frozen):
+    """Columns, one row an evaluation: steps done, accuracy in 0..1, mean cross-entropy (None where not finite)."""
+
+    steps: tuple[int, ...] = ()
+    accuracy: tuple[float, ...] = ()
+    loss: tuple[float | None, ...] = ()
+
+
+class Measurement(_Frozen):
+    """What training a Stage cost and gave.
+
+    train_seconds covers every optimizer step, the waiting for its data (`data_wait_seconds`) included. Beside it, never
+    in it: `startup_seconds` (building the model, warm-up iterations) and `eval_seconds`. `contention` is the share of
+    the machine's CPU time that other processes used meanwhile, in 0..1.
+    """
+
+    steps: int
+    images: int
+    train_seconds: float
+    data_wait_seconds: float
+    eval_seconds: float
+    startup_seconds: float
+    contention: float | None
+    evaluations: Evaluations
+    weights_sha256: str | None
+
+
+class StageRecord(_Frozen):
+    """How a Stage ended. `reason` says why it did not finish; `log` is the worker's, relative to the workspace."""
+
+    kind: Literal["stage"] = "stage"
+    format: int = FORMAT
+    stage: str
+    attempt: int
+    outcome: Outcome
+    reason: str | None = None
+    measurement: Measurement | None = None
+    environment: Environment | None = None
+    log: str | None = None
+
+
+Record = Annotated[StartRecord | StageRecord, Field(discriminator="kind")]
+
+
+class PrepareJob(_Frozen):
+    """What a Worker is told first: the data to check and load, and where to compute."""
+
+    kind: Literal["prepare"] = "prepare"
+    dataset: str
+    data_path: str
+    device: str
+    threads: int
+
+
+class StageJob(_Frozen):
+    """One Stage to train. `rates` are the learning rates of its own steps, as little-endian float64 in base64."""
+
+    kind: Literal["stage"] = "stage"
+    stage: str
+    recipe: dict[str, Any]
+    seed: int
+    num_examples: int
+    start_step: int
+    stop_step: int
+    eval_steps: tuple[int, ...]
+    rates: str
+
+
+def encode_rates(rates: NDArray[np.float64]) -> str:
+    """Bit for bit, and a third of the size of decimal text."""
+    return base64.b64encode(rates.astype("<f8").tobytes()).decode("ascii")
+
+
+def decode_rates(text: str) -> list[float]:
+    """The rates as Python floats: a numpy scalar in an optimizer's state cannot be loaded again safely."""
+    values: list[float] = np.frombuffer(base64.b64decode(text), dtype="<f8").tolist()
+    return values

@@ -1,0 +1,155 @@
+"""Data on the device, and every random choice about it as a function of (seed, epoch, example).
+
+Small datasets live on the device as one uint8 tensor; crop, flip and normalisation are done for a whole batch at once.
+Nothing here has a state: a run that starts in mid-epoch sees the same batches as one that came there from the start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import pad
+
+from sweep.recipe.datasets import Dataset
+
+Indices = NDArray[np.int64]
+
+# The independent random streams of one epoch.
+_ORDER, _AUGMENTATION = 0, 1
+# A subset is the same whatever the seed: it is the data that there is.
+_SUBSET_SEED = 0
+
+
+@dataclass(frozen=True)
+class Images:
+    """Labelled images. `pixels`: (n, channels, height, width) uint8; `labels`: (n,) int64; on one device."""
+
+    pixels: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def load_images(dataset: Dataset, data_path: Path, device: torch.device) -> tuple[Images, Images]:
+    """The training and the evaluation images of a dataset whose files are whole."""
+    loaders = {"digits": _load_digits, "FashionMNIST": _load_fashion_mnist}
+    train, evaluation = loaders[dataset.name](data_path)
+    return _on_device(*train, device), _on_device(*evaluation, device)
+
+
+def _on_device(pixels: Tensor, labels: Tensor, device: torch.device) -> Images:
+    return Images(pixels.to(device), labels.to(device, torch.int64))
+
+
+def _load_digits(data_path: Path) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - half a second that only this dataset needs
+
+    digits = load_digits()
+    held_out = every_fifth(digits.target)
+    pixels = torch.from_numpy(digits.images.astype(np.uint8)).unsqueeze(1)
+    labels = torch.from_numpy(digits.target)
+    mask = torch.from_numpy(held_out)
+    return (pixels[~mask], labels[~mask]), (pixels[mask], labels[mask])
+
+
+def every_fifth(labels: Indices) -> NDArray[np.bool_]:
+    """The stated split of `digits`: True for the fifth, tenth, … image of each class, in the order of the file."""
+    held_out: NDArray[np.bool_] = _rank_in_class(labels) % 5 == 4
+    return held_out
+
+
+def _rank_in_class(labels: Indices) -> Indices:
+    ranks = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = labels == label
+        ranks[members] = np.arange(members.sum())
+    return ranks
+
+
+def _load_fashion_mnist(data_path: Path) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    from torchvision.datasets import FashionMNIST  # noqa: PLC0415
+
+    train, evaluation = (FashionMNIST(data_path, train=part) for part in (True, False))
+    return (train.data.unsqueeze(1), train.targets), (evaluation.data.unsqueeze(1), evaluation.targets)
+
+
+def epoch_order(seed: int, epoch: int, num_examples: int, method: str, labels: Indices) -> Indices:
+    """The examples of an epoch in the order of training: (num_examples,) indices into the training set.
+
+    `samples` draws them anew each epoch, without replacement (Arazo et al. 2021, arXiv 2110.13613); `subset` shuffles
+    one fixed share of the examples.
+    """
+    random = np.random.default_rng([seed, epoch, _ORDER])
+    if method == "subset":
+        return random.permutation(subset(labels, num_examples))
+    return random.permutation(len(labels))[:num_examples].astype(np.int64)
+
+
+def subset(labels: Indices, num_examples: int) -> Indices:
+    """A class-stratified share of the examples, ascending; each is part of every larger one. Fixed for all seeds."""
+    random = np.random.default_rng(_SUBSET_SEED)
+    shuffled = random.permutation(len(labels))
+    # Within a class an example's place is (rank + 1/2) / class size, so any prefix holds the classes' own proportions.
+    place = (_rank_in_class(labels[shuffled]) + 0.5) / np.bincount(labels)[labels[shuffled]]
+    nested = shuffled[np.argsort(place, kind="stable")]
+    return np.sort(nested[:num_examples]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """One epoch's augmentation by example: crop corners in 0 … 2 x padding, and whether to mirror. Shape (n,) each."""
+
+    top: Tensor
+    left: Tensor
+    mirrored: Tensor
+
+
+def draw_augmentation(
+    seed: int, epoch: int, num_examples: int, padding: int, hflip_prob: float, device: torch.device
+) -> Draws:
+    """Every example's crop and flip in one epoch, whether or not the epoch comes to use it."""
+    random = np.random.default_rng([seed, epoch, _AUGMENTATION])
+    corners = random.integers(0, 2 * padding, size=(2, num_examples), endpoint=True)
+    mirrored = random.random(num_examples) < hflip_prob
+    top, left = torch.from_numpy(corners).to(device)
+    return Draws(top, left, torch.from_numpy(mirrored).to(device))
+
+
+class Augmenter:
+    """Batches of normalised, randomly cropped and mirrored images.
+
+    The images are padded once; all their crops are one strided view, so that a batch is a single gather.
+    """
+
+    def __init__(self, images: Images, dataset: Dataset, padding: int, hflip_prob: float) -> None:
+        _, _, height, width = images.pixels.shape
+        padded = pad(images.pixels, [padding] * 4)
+        # (n, channels, corners down, corners across, height, width)
+        self._crops = padded.unfold(2, height, 1).unfold(3, width, 1)
+        self._normaliser = Normaliser(dataset, images.pixels.device)
+        self._mirrors = hflip_prob > 0
+
+    def batch(self, examples: Tensor, draws: Draws) -> Tensor:
+        """The training images of `examples`, (b,) indices: (b, channels, height, width) float32."""
+        pixels = self._crops[examples, :, draws.top[examples], draws.left[examples]]
+        if self._mirrors:
+            mirrored = draws.mirrored[examples].view(-1, 1, 1, 1)
+            pixels = torch.where(mirrored, pixels.flip(3), pixels)
+        return self._normaliser(pixels)
+
+
+class Normaliser:
+    """uint8 images -> float32, to mean 0 and standard deviation 1 over the training set, by channel."""
+
+    def __init__(self, dataset: Dataset, device: torch.device) -> None:
+        self._mean = torch.tensor(dataset.pixel_mean, device=device).view(1, -1, 1, 1)
+        self._sd = torch.tensor(dataset.pixel_sd, device=device).view(1, -1, 1, 1)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        return pixels.float().sub_(self._mean).div_(self._sd)

@@ -1,0 +1,72 @@
+"""Where tensors live, and what the machine is."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+
+from sweep.errors import MachineError, Problem
+from sweep.store.records import Environment
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; `auto` is the first GPU, else the CPU.
+
+    Raises:
+        MachineError: this machine has no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise _absent(name, f"torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices")
+    return device
+
+
+def _absent(name: str, why: str) -> MachineError:
+    return MachineError(Problem(f"there is no device {name}: {why}", where="--device", fix="take --device cpu"))
+
+
+def set_threads(threads: int) -> None:
+    """Compute with `threads` CPU threads. The environment has said so already; this holds where it could not."""
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given, so that a clock read next tells the truth."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def read_environment(device: torch.device) -> Environment:
+    """What this process trains with."""
+    return Environment(
+        sweep=version("budget-sweep"),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        torchvision=torchvision.__version__,
+        numpy=np.__version__,
+        platform=platform.platform(),
+        device_kind=device.type,
+        device_name=_device_name(device),
+        threads=torch.get_num_threads(),
+    )
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
