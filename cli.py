@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from enum import StrEnum
@@ -14,8 +15,13 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from sweep.api import SweepRequest, SweepRun
+    from sweep.errors import SweepError
     from sweep.plan.stages import Plan
     from sweep.store.history import History
+
+# A grid of hundreds of ratios can be wrong in as many places.
+_MAX_PROBLEMS = 25
+_TRACEBACK = "SWEEP_TRACEBACK"
 
 app = typer.Typer(
     help="How long should I train? Train a recipe at a grid of scale ratios, and see what each further hour buys.",
@@ -220,15 +226,24 @@ def _complain(text: str) -> None:
     Console(stderr=True, highlight=False).print(Text(printable(text)), soft_wrap=True)
 
 
+def _complain_of(error: SweepError) -> None:
+    for problem in error.problems[:_MAX_PROBLEMS]:
+        _complain(f"error: {problem}")
+    if len(error.problems) > _MAX_PROBLEMS:
+        _complain(f"error: and {len(error.problems) - _MAX_PROBLEMS} more")
+
+
 def main() -> int:
     """Run the app; the exit code says how it went, and no traceback reaches a user."""
     from sweep.errors import SweepError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no ± shows a ? instead
     try:
         app()
     except SweepError as error:
-        for problem in error.problems:
-            _complain(f"error: {problem}")
+        _complain_of(error)
         return error.exit_code
     except KeyboardInterrupt:
         _complain("stopped at once; what is recorded is kept")
@@ -237,4 +252,10 @@ def main() -> int:
         # Whoever read our output has had enough; Python must not complain when it closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        _complain(f"internal error: {type(error).__name__}: {error}")
+        _complain(f"this is a mistake of ours; {_TRACEBACK}=1 shows where it happened")
+        if os.environ.get(_TRACEBACK):
+            raise
+        return 3
     return 0

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.errors import Complaints, Problem, UsageError
+from sweep.errors import Complaints, Interrupted, Problem, UsageError
 from sweep.events import Event, Listener, Noticed
 from sweep.plan.stages import Plan, make_plan
 from sweep.recipe.datasets import DATASETS
@@ -128,7 +128,7 @@ def run_sweep(
     A signal to stop ends it early, with everything recorded that was done.
 
     Raises:
-        UsageError: with every mistake in the options and in the recipe, or the folder holds another sweep.
+        UsageError: with every mistake in the options and in the recipe, or when the folder holds another sweep.
         MachineError: data, disk, lock or device.
     """
     plan = plan_sweep(request)
@@ -153,7 +153,10 @@ def run_sweep(
             )
             for warning in plan.warnings:
                 tell(Noticed(f"warning: {warning}"))
-            history = session.run(stop)
+            try:
+                history = session.run(stop)
+            except Interrupted:
+                history = read_history(workspace.journal)
     return SweepRun(plan, workspace, history, stop.signal_number)
 
 

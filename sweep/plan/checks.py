@@ -192,15 +192,20 @@ def _positions(loaded: LoadedRecipe, timeline: Timeline) -> Iterator[Problem]:
     key, run = _position_key(loaded.recipe.lr_scheduler), timeline.lengths
     if key is None:
         return
-    for step in dict.fromkeys(timeline.positions):
-        if step < run.warmup_steps:
-            message = f"step {step} lies inside the warm-up: it takes effect at its end, step {run.warmup_steps}"
-            yield _problem(loaded, key, message, run)
-        elif step == 0:
-            yield _problem(loaded, key, "falls on step 0: the run starts with it", run)
-        if step < run.num_steps <= _takes_effect(step, timeline):
-            message = f"step {step} lies in the last epoch: with lr_interval epoch it is never reached"
-            yield _problem(loaded, key, message, run)
+    steps = list(dict.fromkeys(timeline.positions))
+    if inside := [step for step in steps if step < run.warmup_steps]:
+        message = f"{_listed(inside)} inside the warm-up: it takes effect at its end, step {run.warmup_steps}"
+        yield _problem(loaded, key, message, run)
+    elif 0 in steps:
+        yield _problem(loaded, key, "falls on step 0: the run starts with it", run)
+    if unreached := [step for step in steps if step < run.num_steps <= _takes_effect(step, timeline)]:
+        message = f"{_listed(unreached)} in the last epoch: with lr_interval epoch it is never reached"
+        yield _problem(loaded, key, message, run)
+
+
+def _listed(steps: list[int]) -> str:
+    """The first of them, and how many follow: a short interval can have thousands."""
+    return f"step {steps[0]} lies" if len(steps) == 1 else f"step {steps[0]} (and {len(steps) - 1} more) lies"
 
 
 def _merges(loaded: LoadedRecipe, timeline: Timeline) -> Iterator[Problem]:
@@ -208,10 +213,13 @@ def _merges(loaded: LoadedRecipe, timeline: Timeline) -> Iterator[Problem]:
     key, run = _position_key(loaded.recipe.lr_scheduler), timeline.lengths
     if key is None:
         return
-    for step, times in Counter(_takes_effect(step, timeline) for step in timeline.positions).items():
-        if times > 1 and step < run.num_steps:
-            message = f"{times} milestones merge at step {step}: the rate decays {times} times at once"
-            yield _problem(loaded, key, message, run)
+    counts = Counter(_takes_effect(step, timeline) for step in timeline.positions)
+    merged = [step for step, times in counts.items() if times > 1 and step < run.num_steps]
+    if merged:
+        times = counts[merged[0]]
+        more = f" (and others at {len(merged) - 1} more)" if len(merged) > 1 else ""
+        message = f"{times} milestones merge at step {merged[0]}{more}: the rate decays {times} times at once"
+        yield _problem(loaded, key, message, run)
 
 
 def _long_cooldown(loaded: LoadedRecipe, timeline: Timeline) -> Iterator[Problem]:

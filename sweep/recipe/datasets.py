@@ -45,8 +45,8 @@ class Dataset:
         """What is wrong with the dataset's files: absent, truncated or altered, each with the command that mends it."""
         fix = f"get it with: {self.get_command(data_path)}"
         root = self.root(data_path)
-        if root is None:
-            return [Problem(f"dataset {self.name} is absent", key="dataset", fix=fix)]
+        if root is None or not any((root / file.path).exists() for file in self.files):
+            return [Problem(f"dataset {self.name} is absent", where=str(root or data_path), key="dataset", fix=fix)]
         found = ((file, _file_problem(root / file.path, file)) for file in self.files)
         return [
             Problem(f"dataset {self.name}: {problem}", where=str(root / file.path), key="dataset", fix=fix)

@@ -124,7 +124,7 @@ class Recipe(BaseModel):
     lr_milestones: Annotated[tuple[Length, ...], BeforeValidator(_as_tuple)] = Field(
         (), description="ours, multisteplr: list of times at which the rate decays"
     )
-    lr_gamma: Number = Field(0.1, gt=0, description="factor of a decay; exponentiallr: factor of an epoch")
+    lr_gamma: Number = Field(0.1, gt=0, le=1, description="factor of a decay; exponentiallr: factor of an epoch")
     lr_step_origin: Literal["start", "warmup"] = Field(
         "start",
         description="ours: steps and milestones count from the start of the run, or as in torchvision from the "

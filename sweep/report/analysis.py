@@ -21,6 +21,7 @@ class RatioSummary:
     ratio_text: str
     ratio: float
     realised_ratio: float
+    is_baseline: bool
     epochs: float
     steps: int
     num_trials: int
@@ -37,12 +38,13 @@ class RatioSummary:
 
 def summarise(frame: pd.DataFrame) -> list[RatioSummary]:
     """A summary for each method and length, shortest first."""
-    groups = frame.groupby(["method", "realised_ratio"], sort=True)
+    # By examples too: two shares of them can fill the same number of batches.
+    groups = frame.groupby(["method", "realised_ratio", "examples"], sort=True)
     return [_summary(group, _baseline(frame, str(group["method"].iloc[0]))) for _, group in groups]
 
 
 def _baseline(frame: pd.DataFrame, method: str) -> pd.DataFrame:
-    return frame[(frame["method"] == method) & (frame["realised_ratio"] == 1)]
+    return frame[(frame["method"] == method) & frame["is_baseline"].astype(bool)]
 
 
 def _summary(group: pd.DataFrame, baseline: pd.DataFrame) -> RatioSummary:
@@ -50,12 +52,13 @@ def _summary(group: pd.DataFrame, baseline: pd.DataFrame) -> RatioSummary:
     accuracy, baseline_accuracy = _mean(group, "accuracy"), _mean(baseline, "accuracy")
     seconds, baseline_seconds = _mean(group, "train_seconds"), _mean(baseline, "train_seconds")
     finished = group[group["outcome"] == Outcome.FINISHED]
-    is_baseline = first["realised_ratio"] == 1
+    is_baseline = bool(first["is_baseline"])
     return RatioSummary(
         method=str(first["method"]),
         ratio_text=str(first["ratio_text"]),
         ratio=float(first["ratio"]),
         realised_ratio=float(first["realised_ratio"]),
+        is_baseline=is_baseline,
         epochs=float(first["epochs"]),
         steps=int(first["steps"]),
         num_trials=len(group),
@@ -90,8 +93,13 @@ def max_contention(frame: pd.DataFrame) -> float | None:
 
 
 def accuracy_at(summaries: list[RatioSummary], ratio: float) -> float | None:
-    """Mean accuracy of the finished trials at `ratio`, asked or realised; None where there are none, or some failed."""
-    for summary in summaries:
-        if ratio in (summary.ratio, summary.realised_ratio) and summary.num_finished == summary.num_trials:
-            return summary.accuracy
-    return None
+    """Mean accuracy of the trials at `ratio`, as asked or else as realised: of several methods' the lowest.
+
+    None where there are no such trials, or not all of them have finished.
+    """
+    there = [row for row in summaries if row.ratio == ratio] or [
+        row for row in summaries if row.realised_ratio == ratio
+    ]
+    means = [row.accuracy if row.num_finished == row.num_trials else None for row in there]
+    known = [mean for mean in means if mean is not None]
+    return min(known) if known and len(known) == len(means) else None

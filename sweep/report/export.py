@@ -6,14 +6,14 @@ import json
 
 import pandas as pd
 
-from sweep.printable import printable
+from sweep.report.cells import one_line
 from sweep.report.frame import COLUMNS, trial_frame
 from sweep.report.table import TableView
 from sweep.store.history import History
 
 JSON_FORMAT = 1
 # A spreadsheet reads a text that starts with one of these as a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@")
 _MARKDOWN_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|"})
 
 
@@ -27,8 +27,8 @@ def to_csv(history: History) -> str:
 
 
 def _csv_text(value: object) -> str:
-    text = printable(str(value))
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    text = one_line(str(value))
+    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text
 
 
 def to_json(history: History) -> str:
@@ -64,4 +64,4 @@ def to_markdown(view: TableView) -> str:
 
 
 def _markdown_text(text: str) -> str:
-    return text.replace("\n", " ").translate(_MARKDOWN_SPECIAL)
+    return text.translate(_MARKDOWN_SPECIAL)

@@ -34,7 +34,7 @@ COLUMNS = (
     "weights_sha256",
 )
 # What the table says beside them.
-EXTRA_COLUMNS = ("ratio_text", "reason", "contention")
+EXTRA_COLUMNS = ("ratio_text", "examples", "is_baseline", "reason", "contention")
 _NUMBERS = (
     "train_seconds",
     "eval_seconds",
@@ -81,6 +81,8 @@ def _row(result: TrialResult, recipe: str, price: float | None) -> dict[str, obj
         "device": result.environment.device_kind if result.environment else None,
         "weights_sha256": result.weights_sha256,
         "ratio_text": entry.ratio,
+        "examples": entry.num_examples,
+        "is_baseline": entry.is_baseline,
         "reason": result.reason,
         "contention": result.contention,
     }

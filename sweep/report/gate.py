@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 from sweep.errors import Problem, SweepError, UsageError
 from sweep.recipe.duration import Ratio
 from sweep.report.analysis import accuracy_at, summarise
-from sweep.report.cells import percent_text
 from sweep.report.frame import trial_frame
 from sweep.store.history import History
 
 _ACCURACY = re.compile(r"(?P<number>[0-9]{1,3}(\.[0-9]{1,12})?)(?P<percent>%)?")
+
+# The mean of three equal accuracies can come out one ulp below them; an accuracy itself is a count over a count.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -31,16 +34,16 @@ class Gate:
         """
         problems = []
         match = _ACCURACY.fullmatch(accuracy.strip())
-        value = float(match["number"]) / (100 if match["percent"] else 1) if match else float("nan")
-        if not 0 <= value <= 1:
+        value = Fraction(match["number"]) / (100 if match["percent"] else 1) if match else None
+        if value is None or value > 1:
             problems.append(Problem(f"{accuracy!r} is no accuracy", where="--fail-under", fix="write 0.97 or 97%"))
         try:
             at = Ratio.parse(ratio)
         except ValueError as error:
             problems.append(Problem(str(error), where="--at", ratio=ratio))
-        if problems:
+        if problems or value is None:
             raise UsageError(problems)
-        return cls(value, at)
+        return cls(float(value), at)
 
     def check(self, history: History) -> None:
         """Pass in silence.
@@ -51,6 +54,6 @@ class Gate:
         measured = accuracy_at(summarise(trial_frame(history)), float(self.ratio.value))
         if measured is None:
             raise SweepError(Problem("not every trial has finished there", where="--fail-under", ratio=self.ratio.text))
-        if measured < self.accuracy:
-            message = f"mean accuracy {percent_text(measured)} is under {percent_text(self.accuracy)}"
+        if measured < self.accuracy - _ROUNDING:
+            message = f"mean accuracy {100 * measured:.6g} % is under {100 * self.accuracy:.6g} %"
             raise SweepError(Problem(message, where="--fail-under", ratio=self.ratio.text))

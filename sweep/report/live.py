@@ -11,8 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from sweep import events
-from sweep.printable import printable
-from sweep.report.cells import duration_text, percent_text
+from sweep.report.cells import duration_text, one_line, percent_text
 
 
 class View(Protocol):
@@ -56,7 +55,7 @@ class LineView(SilentView):
     def __call__(self, event: events.Event) -> None:
         line = _line(event)
         if line is not None:
-            self._console.print(Text(printable(line)), soft_wrap=True)
+            self._console.print(Text(one_line(line)), soft_wrap=True)
 
 
 class BarView:
@@ -88,11 +87,11 @@ class BarView:
     def __call__(self, event: events.Event) -> None:
         line = _line(event)
         if line is not None:
-            self._progress.console.print(Text(printable(line)))
+            self._progress.console.print(Text(one_line(line)))
         match event:
             case events.SweepStarted():
                 # Cost is proportional to steps, so the time left by steps is right.
-                self._overall = self._progress.add_task(escape(printable(event.name)), total=event.num_steps, detail="")
+                self._overall = self._progress.add_task(escape(one_line(event.name)), total=event.num_steps, detail="")
             case events.StageStarted():
                 self._stage_steps = event.num_steps
                 self._stage = self._progress.add_task(_title(event), total=event.num_steps, detail="starting")
@@ -115,7 +114,7 @@ class BarView:
 
 
 def _title(event: events.StageStarted) -> str:
-    return escape(f"ratio {event.ratio}, seed {event.seed}")
+    return escape(one_line(f"ratio {event.ratio}, seed {event.seed}"))
 
 
 def _detail(event: events.Progress) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,7 @@ from rich.text import Text
 
 from sweep.plan.stages import Plan
 from sweep.plan.timeline import Timeline
-from sweep.printable import printable
-from sweep.report.cells import realised_text
+from sweep.report.cells import one_line, realised_text
 
 JSON_FORMAT = 1
 _BARS = "▁▂▃▄▅▆▇█"
@@ -27,7 +27,7 @@ def print_plan(plan: Plan, console: Console) -> None:
     """Draw the plan, with its warnings and its total below it."""
     recipe = plan.loaded.recipe
     title = f"{plan.loaded.name}: {recipe.lr_scheduler}, ratios scale {recipe.method}"
-    table = Table(title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=Text(one_line(title)), title_justify="left", box=box.SIMPLE_HEAD)
     for header in (
         "ratio",
         "realised",
@@ -45,7 +45,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         table.add_row(*(Text(cell) for cell in _cells(timeline)))
     console.print(table)
     for warning in plan.warnings:
-        console.print(Text(printable(f"warning: {warning}")), soft_wrap=True)
+        console.print(Text(one_line(f"warning: {warning}")), soft_wrap=True)
     seeds = len(plan.trials) // len(plan.timelines)
     times = "" if seeds == 1 else f" x {seeds} seeds"
     console.print(f"{len(plan.timelines)} ratios{times}: {len(plan.trials)} trials, {plan.num_steps} steps")
@@ -70,15 +70,26 @@ def _cells(timeline: Timeline) -> list[str]:
 
 def _decays_text(timeline: Timeline) -> str:
     epochs = _decay_epochs(timeline)
-    if len(epochs) > _MAX_LISTED:
-        return f"{len(epochs)}, every {epochs[1] - epochs[0]:.4g}"
-    return ", ".join(f"{epoch:.4g}" for epoch in epochs)
+    if len(epochs) <= _MAX_LISTED:
+        return ", ".join(f"{epoch:.4g}" for epoch in epochs)
+    if _are_even(_decay_steps(timeline)):
+        return f"{len(epochs)}, every {(epochs[-1] - epochs[0]) / (len(epochs) - 1):.4g}"
+    return f"{len(epochs)}, from {epochs[0]:.4g} to {epochs[-1]:.4g}"
+
+
+def _are_even(steps: list[int]) -> bool:
+    """Whether they lie equally far apart, but for the rounding to whole steps."""
+    gaps = [later - earlier for earlier, later in pairwise(steps)]
+    return max(gaps) - min(gaps) <= 1
 
 
 def _decay_epochs(timeline: Timeline) -> list[float]:
-    """When the rate jumps inside the run, in the run's own epochs; one at its very end never acts."""
-    lengths = timeline.lengths
-    return [float(lengths.in_epochs(step)) for step in timeline.positions if step < lengths.num_steps]
+    return [float(timeline.lengths.in_epochs(step)) for step in _decay_steps(timeline)]
+
+
+def _decay_steps(timeline: Timeline) -> list[int]:
+    """When the rate jumps inside the run; one at its very end never acts."""
+    return [step for step in timeline.positions if step < timeline.num_steps]
 
 
 def _landmark_rates(timeline: Timeline) -> tuple[float, float, float]:

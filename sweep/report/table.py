@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweep.printable import printable
 from sweep.report.analysis import RatioSummary, max_contention, summarise
-from sweep.report.cells import duration_text, number_text, percent_text, ratio_text
+from sweep.report.cells import duration_text, number_text, one_line, percent_text, ratio_text
 from sweep.report.frame import trial_frame
 from sweep.store.history import History
 from sweep.store.records import Environment
@@ -40,10 +39,10 @@ def make_table(history: History) -> TableView:
     summaries = summarise(frame)
     columns = _columns(summaries)
     return TableView(
-        printable(f"{history.starts[-1].recipe_name}: what training costs, and what it gives"),
+        one_line(f"{history.starts[-1].recipe_name}: what training costs, and what it gives"),
         tuple(header for header, _ in columns),
-        tuple(tuple(printable(cell(summary)) for _, cell in columns) for summary in summaries),
-        tuple(printable(note) for note in _notes(history, frame, summaries)),
+        tuple(tuple(one_line(cell(summary)) for _, cell in columns) for summary in summaries),
+        tuple(one_line(note) for note in _notes(history, frame, summaries)),
     )
 
 
@@ -87,8 +86,10 @@ def _notes(history: History, frame: pd.DataFrame, summaries: list[RatioSummary])
         f"recipe {start.recipe_name} ({start.fingerprint}), {_setup(environment)}",
         _contention(max_contention(frame)),
     ]
-    if not any(row.realised_ratio == 1 for row in summaries):
+    if not any(row.is_baseline for row in summaries):
         notes.append("no trial has ratio 1.0: cost, vs 1.0 and truncated need one (run with --ratios …,1.0)")
+    elif not any(row.is_baseline and row.num_finished for row in summaries):
+        notes.append("no trial at ratio 1.0 has finished: cost, vs 1.0 and truncated need one")
     elif any(row.truncated_accuracy is not None for row in summaries):
         notes.append(
             "cost and vs 1.0 (percentage points) are against ratio 1.0; truncated is what ratio 1.0 had reached "

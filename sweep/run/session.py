@@ -50,14 +50,15 @@ class Session:
         Raises:
             UsageError: the workspace holds another sweep.
             MachineError: the machine cannot do it.
+        Interrupted: it was stopped before there was anything to train.
         """
         history = self._replay()
-        check_recipe(history, self.plan.loaded.recipe, str(self.workspace.folder))
+        check_recipe(history.last_start, self.plan.loaded.recipe, str(self.workspace.folder))
         missing = [stage for stage in self.plan.stages if not history.is_final(stage.id)]
         if missing:
             with self.make_executor() as executor:
-                environment = executor.prepare(self.prepare_job)
-                check_environment(history, environment, str(self.workspace.folder))
+                environment = executor.prepare(self.prepare_job, stop)
+                check_environment(history.first_start, environment, str(self.workspace.folder))
                 self._record_start(history, environment.model_copy(update={"git_commit": git_commit()}))
                 self._tell_start(missing)
                 self._train(executor, deque(missing), history, stop)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType
-from typing import Self
+from typing import Any, Self
+
+from sweep.errors import Interrupted
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -14,14 +17,22 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._previous = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        # Python lets only the main thread handle signals; a sweep in another one is its caller's to stop.
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.signal(number, self._handle) for number in _SIGNALS}
         return self
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    def raise_if_requested(self) -> None:
+        """Raises Interrupted once a signal has come."""
+        if self.signal_number is not None:
+            raise Interrupted(self.signal_number)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.signal_number is not None:

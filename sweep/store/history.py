@@ -47,6 +47,10 @@ class History:
     damaged_lines: tuple[int, ...]
 
     @property
+    def first_start(self) -> StartRecord | None:
+        return self.starts[0] if self.starts else None
+
+    @property
     def last_start(self) -> StartRecord | None:
         return self.starts[-1] if self.starts else None
 
@@ -105,7 +109,7 @@ class History:
         curves: dict[tuple[str, int], dict[int, float]] = {}
         for entry in self.trials:
             records = [self.stages.get(stage) for stage in entry.stages]
-            if Fraction(entry.realised) == 1 and all(r and r.outcome is Outcome.FINISHED for r in records):
+            if entry.is_baseline and all(r and r.outcome is Outcome.FINISHED for r in records):
                 evaluations = [r.measurement.evaluations for r in records if r and r.measurement]
                 curves[entry.method, entry.seed] = _curve(evaluations)
         return curves

@@ -7,40 +7,39 @@ from __future__ import annotations
 
 from sweep.errors import Problem, UsageError
 from sweep.recipe.schema import Recipe
-from sweep.store.history import History
-from sweep.store.records import Environment
+from sweep.store.records import Environment, StartRecord
 
 _FIX = "choose another --name, or --fresh to set the old results aside"
 
 
-def check_recipe(history: History, recipe: Recipe, folder: str) -> None:
-    """Refuse a recipe that is not the sweep's.
+def check_recipe(last: StartRecord | None, recipe: Recipe, folder: str) -> None:
+    """Refuse a recipe that is not the one of the sweep's last start; without one the workspace is new.
 
     Raises:
         UsageError: with each key that differs.
     """
-    if history.last_start is None or history.last_start.fingerprint == recipe.fingerprint:
+    if last is None or last.fingerprint == recipe.fingerprint:
         return
-    changes = recipe.differences(history.last_start.recipe)
+    changes = recipe.differences(last.recipe)
     raise UsageError(
         [Problem(f"these results are of another recipe: {change}", where=folder, fix=_FIX) for change in changes]
         or [Problem("these results are of another recipe", where=folder, fix=_FIX)]
     )
 
 
-def check_environment(history: History, environment: Environment, folder: str) -> None:
+def check_environment(first: StartRecord | None, environment: Environment, folder: str) -> None:
     """Refuse another set-up than the one that the sweep's first run fixed.
 
     Raises:
         UsageError: with each difference.
     """
-    if not history.starts:
+    if first is None:
         return
-    first = history.starts[0].environment
+    fixed = first.environment
     changes = [
-        f"{name} was {getattr(first, field)}, now {getattr(environment, field)}"
+        f"{name} was {getattr(fixed, field)}, now {getattr(environment, field)}"
         for name, field in (("threads", "threads"), ("device", "device_kind"), ("torch", "torch"))
-        if getattr(first, field) != getattr(environment, field)
+        if getattr(fixed, field) != getattr(environment, field)
     ]
     if changes:
         raise UsageError(

@@ -6,11 +6,11 @@ An append returns after fsync. A line that is torn or altered fails its checksum
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from sweep.errors import MachineError, Problem
 from sweep.store.durable import append_line
@@ -18,6 +18,11 @@ from sweep.store.records import FORMAT, Record, StageRecord, StartRecord
 
 _RECORD: TypeAdapter[StartRecord | StageRecord] = TypeAdapter(Record)
 _CHECKSUM_CHARS = 16
+_RECORD_START = re.compile(rb"(?=[0-9a-f]{%d} \{)" % _CHECKSUM_CHARS)
+
+
+class _Header(BaseModel):
+    format: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,29 +50,38 @@ def replay(path: Path) -> Replay:
         MachineError: the file cannot be read, or was made by a newer version.
     """
     try:
-        lines = path.read_bytes().splitlines() if path.exists() else []
+        # Not splitlines: a byte that was altered into a carriage return would shift the numbers an editor shows.
+        lines = path.read_bytes().split(b"\n") if path.exists() else []
     except OSError as error:
         raise MachineError(Problem(f"cannot be read: {error.strerror}", where=str(path))) from error
-    records, damaged = [], []
+    records: list[StartRecord | StageRecord] = []
+    damaged = []
     for number, line in enumerate(lines, start=1):
-        record = _parse(line, f"{path}:{number}")
-        if record is not None:
+        where = f"{path}:{number}"
+        if (record := _parse(line, where)) is not None:
             records.append(record)
         elif line:
             damaged.append(number)
+            records += _joined(line, where)
     return Replay(tuple(records), tuple(damaged))
+
+
+def _joined(line: bytes, where: str) -> list[StartRecord | StageRecord]:
+    """The whole records of a damaged line: where a newline was altered, two lines are joined by the byte it became."""
+    found = (_parse(part, where) or _parse(part[:-1], where) for part in _RECORD_START.split(line))
+    return [record for record in found if record is not None]
 
 
 def _parse(line: bytes, where: str) -> StartRecord | StageRecord | None:
     checksum, _, body = line.partition(b" ")
     if _checksum(body) != checksum:
         return None
-    made_by = json.loads(body).get("format", 0)
-    if made_by > FORMAT:
-        raise MachineError(
-            Problem(f"made by a newer version (format {made_by})", where=where, fix="upgrade budget-sweep")
-        )
     try:
+        made_by = _Header.model_validate_json(body).format
+        if made_by > FORMAT:
+            raise MachineError(
+                Problem(f"made by a newer version (format {made_by})", where=where, fix="upgrade budget-sweep")
+            )
         return _RECORD.validate_json(body)
     except ValidationError:
         return None

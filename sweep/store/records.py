@@ -6,6 +6,7 @@ A number that was not measured is None, never 0.
 from __future__ import annotations
 
 import base64
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from sweep.errors import Outcome
+from sweep.recipe.duration import Ratio
 
 FORMAT = 1
 
@@ -49,6 +51,15 @@ class TrialEntry(_Frozen):
     num_steps: int
     num_examples: int
     stages: tuple[str, ...]
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is the whole baseline: all its steps, and all its examples.
+
+        0.99 of the examples can fill as many batches as all of them: realised 1 by its steps, and no baseline.
+        """
+        draws_examples = self.method in ("samples", "subset")
+        return Fraction(self.realised) == 1 and not (draws_examples and Ratio.parse(self.ratio).value < 1)
 
 
 class StartRecord(_Frozen):

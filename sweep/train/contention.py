@@ -37,7 +37,7 @@ def _read() -> tuple[int, int] | None:
     """The ticks that passed on all cores since boot, and those of them that were busy."""
     try:
         fields = _STAT.read_text(encoding="ascii").split("\n", 1)[0].split()[1 : 1 + _COLUMNS]
-    except OSError:
+        ticks = [int(field) for field in fields]
+        return sum(ticks), sum(ticks) - sum(ticks[column] for column in _IDLE)
+    except (OSError, ValueError, IndexError):  # no such file, or (in some sandboxes) nothing of use in it
         return None
-    ticks = [int(field) for field in fields]
-    return sum(ticks), sum(ticks) - sum(ticks[column] for column in _IDLE)

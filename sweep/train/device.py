@@ -22,10 +22,11 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    kind, _, index = name.partition(":")
+    # torch.device keeps an index in eight bits: "cuda:256" would be the first GPU.
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise _absent(name, f"torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices")
-    return device
+    return torch.device(kind, int(index)) if index else torch.device(kind)
 
 
 def _absent(name: str, why: str) -> MachineError:

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from sweep.clock import Stopwatch, monotonic_seconds
 from sweep.errors import Outcome
 from sweep.events import Progress
+from sweep.plan.lengths import steps_in_epoch
 from sweep.store.records import Evaluations, Measurement, StageJob, decode_rates
 from sweep.train.contention import Contention
 from sweep.train.data import Draws
@@ -60,6 +61,10 @@ class _Run:
     mean_loss: float | None = None
     told_at_seconds: float = field(default_factory=monotonic_seconds)
     evaluations: list[tuple[int, float, float]] = field(default_factory=list)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return steps_in_epoch(self.job.num_examples, self.task.recipe.batch_size)
 
 
 def train_stage(job: StageJob, task: ImageTask, tell: Callable[[Progress], None]) -> Trained:
@@ -140,9 +145,8 @@ def _step(task: ImageTask, model: nn.Module, optimizer: Optimizer, images: Tenso
 def _batches(run: _Run, stop: int) -> Iterator[tuple[Tensor, Draws]]:
     """The examples of each step from the present one to `stop - 1`, with their epoch's augmentation."""
     size, num_examples = run.task.recipe.batch_size, run.job.num_examples
-    steps_per_epoch = -(-num_examples // size)
     while run.step < stop:
-        epoch, first = divmod(run.step, steps_per_epoch)
+        epoch, first = divmod(run.step, run.steps_per_epoch)
         with run.data_wait:
             batches = run.task.order(run.job.seed, epoch, num_examples).split(size)
             draws = run.task.draws(run.job.seed, epoch)
@@ -174,7 +178,7 @@ def _tell_progress(run: _Run) -> None:
         Progress(
             stage=run.job.stage,
             steps_done=run.step - run.job.start_step,
-            epoch=run.step * run.task.recipe.batch_size / run.job.num_examples,
+            epoch=run.step / run.steps_per_epoch,
             loss=run.mean_loss if run.mean_loss is not None and math.isfinite(run.mean_loss) else None,
             accuracy=run.evaluations[-1][1] if run.evaluations else None,
             images_per_second=run.images / seconds if seconds > 0 else 0.0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +51,8 @@ class ImageTask:
         self.device = data.train.pixels.device
         self._dataset = DATASETS[data.name]
         self._augmenter = Augmenter(data.train, self._dataset, recipe.random_crop_padding, recipe.hflip_prob)
+        # Fetched here, so that no epoch waits for the device.
+        self._labels: Indices = data.train.labels.cpu().numpy().astype(np.int64)
 
     def build_model(self, seed: int) -> nn.Module:
         channels = self._dataset.shape[0]
@@ -108,8 +109,3 @@ class ImageTask:
             loss += cross_entropy(logits, labels, reduction="sum")
         model.train()
         return correct.item() / len(images), loss.item() / len(images)
-
-    @cached_property
-    def _labels(self) -> Indices:
-        labels: Indices = self.data.train.labels.cpu().numpy().astype(np.int64)
-        return labels

@@ -7,6 +7,7 @@ from typing import Self
 
 from sweep.errors import MachineError
 from sweep.run.messages import Message, Prepared, Progressed, StageDone
+from sweep.run.stop import StopRequest
 from sweep.run.worker import Worker
 from sweep.store.records import Environment, PrepareJob, StageJob
 
@@ -26,7 +27,7 @@ class InlineExecutor:
     def __exit__(self, *error: object) -> None:
         self._said.clear()
 
-    def prepare(self, job: PrepareJob) -> Environment:
+    def prepare(self, job: PrepareJob, stop: StopRequest) -> Environment:
         self._worker.do(job)
         prepared = self._said.popleft()
         assert isinstance(prepared, Prepared)

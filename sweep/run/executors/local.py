@@ -17,12 +17,15 @@ from typing import Self
 
 from sweep.errors import MachineError, Outcome, Problem
 from sweep.run.messages import Job, Message, Prepared, Progressed, StageDone, decode_message, encode
+from sweep.run.stop import StopRequest
 from sweep.store.durable import open_log
 from sweep.store.records import Environment, PrepareJob, StageJob
 from sweep.store.workspace import Workspace
 
 # Chosen: a Worker leaves by itself within milliseconds of its connection's end; one that is stuck is killed after this.
 _SECONDS_TO_LEAVE = 2.0
+# How soon Ctrl-C is noticed while a Worker starts.
+_SECONDS_BETWEEN_LOOKS = 0.1
 _LOG_LINES_SHOWN = 5
 
 
@@ -46,13 +49,15 @@ class LocalExecutor:
             self._child.end()
             self._child = None
 
-    def prepare(self, job: PrepareJob) -> Environment:
+    def prepare(self, job: PrepareJob, stop: StopRequest) -> Environment:
         self._prepare_job = job
         child = self._start()
-        while not isinstance(message := child.receive(timeout_seconds=None), Prepared | None):
-            pass
+        while not child.has_news(_SECONDS_BETWEEN_LOOKS):
+            stop.raise_if_requested()
+        message = child.receive()
         if message is None:
             raise self._broken(child)
+        assert isinstance(message, Prepared)
         if message.environment is None:
             raise MachineError(message.problems)
         return message.environment
@@ -66,7 +71,7 @@ class LocalExecutor:
         child = self._child
         if child is None or not child.has_news(timeout_seconds):
             return None
-        message = child.receive(timeout_seconds=0)
+        message = child.receive()
         if message is None:
             return self._lost(child)
         if isinstance(message, Prepared):  # of a Worker that replaces a lost one
@@ -125,13 +130,12 @@ class _Child:
         with contextlib.suppress(OSError):
             self._connection.send_bytes(encode(job))
 
-    def has_news(self, timeout_seconds: float | None) -> bool:
+    def has_news(self, timeout_seconds: float) -> bool:
         return self._connection.poll(timeout_seconds)
 
-    def receive(self, timeout_seconds: float | None) -> Message | None:
+    def receive(self) -> Message | None:
         """The next message; None when the process is gone."""
         try:
-            self._connection.poll(timeout_seconds)
             return decode_message(self._connection.recv_bytes())
         except (EOFError, OSError):
             return None

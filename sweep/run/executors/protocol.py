@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol, Self
 
 from sweep.run.messages import Progressed, StageDone
+from sweep.run.stop import StopRequest
 from sweep.store.records import Environment, PrepareJob, StageJob
 
 
@@ -20,11 +21,12 @@ class Executor(Protocol):
         """How many Stages can be trained at once."""
         ...
 
-    def prepare(self, job: PrepareJob) -> Environment:
+    def prepare(self, job: PrepareJob, stop: StopRequest) -> Environment:
         """Start, and have the data checked and loaded.
 
         Raises:
             MachineError: with what is wrong with the machine or its data.
+            Interrupted: `stop` was requested meanwhile.
         """
         ...
 

@@ -1,0 +1,40 @@
+"""What every test shares: hypothesis's settings, and the installed command."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# No deadline: the first example of a test may import torch, and the machines are shared.
+# Chosen: 150 examples keep the whole of the property tests under half a minute on two cores.
+settings.register_profile("sweep", deadline=None, max_examples=150, print_blob=True, derandomize="CI" in os.environ)
+settings.load_profile("sweep")
+
+COMMAND = Path(sys.executable).with_name("sweep")
+
+
+@pytest.fixture(scope="session")
+def sweep():
+    """Run the installed command as a user does: `sweep("run", "smoke")` -> its CompletedProcess."""
+
+    def run(*arguments, cwd=None):
+        return subprocess.run(
+            [COMMAND, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def smoke_run(sweep, tmp_path_factory):
+    """One real sweep through the installed command and the real Worker: its results folder and what it printed."""
+    results = tmp_path_factory.mktemp("smoke") / "results"
+    return results, sweep("run", "smoke", "--ratios", "0.5,1.0", "--seeds", "2", "--results", results)
+
+
+@pytest.fixture(scope="session")
+def smoke_results(smoke_run):
+    return smoke_run[0]

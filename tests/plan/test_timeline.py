@@ -1,0 +1,60 @@
+"""The rate at every step of a run, in parts or whole."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from sweep.plan.stages import Plan
+from sweep.plan.timeline import Timeline
+
+Planner = Callable[..., Plan]
+
+
+@pytest.fixture
+def run(plan: Planner) -> Timeline:
+    """A run of 4 epochs of 25 steps and a rest of 7 steps."""
+    return plan("1.07", epochs="100ba", method="steps", batch_size=40, lr_scheduler="cosineannealinglr").timelines[0]
+
+
+def test_the_rates_of_a_span_are_those_of_the_run(run: Timeline) -> None:
+    whole = run.rates(0, run.num_steps)
+    assert len(whole) == 107
+    assert (run.rates(30, 60) == whole[30:60]).all()
+    assert (run.rates_at(np.array([106, 3, 3])) == whole[[106, 3, 3]]).all()
+
+
+def test_the_epochs_laid_end_to_end_are_the_run(run: Timeline) -> None:
+    spans = list(run.epochs())
+    assert [start for start, _ in spans] == [0, 25, 50, 75, 100]
+    assert (np.concatenate([rates for _, rates in spans]) == run.rates(0, run.num_steps)).all()
+
+
+def test_a_run_cut_short_ends_its_last_epoch_early(run: Timeline) -> None:
+    assert run.epoch_ends == (25, 50, 75, 100, 107)
+
+
+def test_a_run_of_whole_epochs_ends_with_one(plan: Planner) -> None:
+    assert plan(epochs=3, batch_size=40).timelines[0].epoch_ends == (25, 50, 75)
+
+
+def test_with_lr_interval_epoch_every_epoch_has_the_rate_of_its_first_step(plan: Planner) -> None:
+    keys = {"epochs": 4, "batch_size": 40, "lr_scheduler": "cosineannealinglr", "lr_warmup_epochs": "30ba"}
+    stepwise = plan(**keys).timelines[0]
+    epochwise = plan(**keys, lr_interval="epoch").timelines[0]
+    for start, rates in epochwise.epochs():
+        assert (rates == stepwise.rates(start, start + 1)).all()
+
+
+def test_with_lr_interval_epoch_an_epoch_is_one_of_the_runs_own(plan: Planner) -> None:
+    keys = {"epochs": 4, "batch_size": 40, "method": "samples", "lr_scheduler": "cosineannealinglr"}
+    run = plan("0.4", **keys, lr_interval="epoch").timelines[0]
+    rates = run.rates(0, run.num_steps)
+    changes = [step for step, (before, after) in enumerate(pairwise(rates), start=1) if before != after]
+    assert changes == [10, 20, 30]  # 400 examples in batches of 40
+
+
+def test_the_plateau_is_the_base_rate_itself(plan: Planner) -> None:
+    run = plan(epochs=10, lr=0.3, lr_scheduler="wsd", lr_warmup_epochs=1).timelines[0]
+    assert set(run.rates(run.lengths.warmup_steps, run.positions[0] + 1)) == {0.3}

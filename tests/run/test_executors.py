@@ -1,0 +1,134 @@
+"""One contract, held by every executor, with real training."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from sweep.api import SweepRequest, plan_sweep
+from sweep.errors import Interrupted, MachineError, Outcome
+from sweep.run.executors.inline import InlineExecutor
+from sweep.run.executors.local import LocalExecutor
+from sweep.run.messages import Progressed, StageDone
+from sweep.run.session import _job
+from sweep.run.stop import StopRequest
+from sweep.store.records import PrepareJob
+from sweep.store.workspace import Workspace
+
+PREPARE = PrepareJob(dataset="digits", data_path="data", device="cpu", threads=1)
+
+
+@pytest.fixture(params=["inline", "local"])
+def executor(request, tmp_path):
+    made = InlineExecutor() if request.param == "inline" else LocalExecutor(Workspace(tmp_path))
+    with made:
+        yield made
+
+
+@pytest.fixture
+def jobs():
+    plan = plan_sweep(SweepRequest(recipe="smoke", ratios="1/8,1/4"))
+    return [_job(stage) for stage in sorted(plan.stages, key=lambda stage: stage.stop_step)]
+
+
+def answer(executor):
+    """What comes of the submitted Stage: its StageDone, and the progress told before it."""
+    told = []
+    while True:
+        message = executor.receive(0.1)
+        if isinstance(message, StageDone):
+            return message, told
+        if message is not None:
+            told.append(message)
+
+
+def test_preparing_tells_the_environment(executor):
+    environment = executor.prepare(PREPARE, StopRequest())
+    assert (environment.device_kind, environment.threads) == ("cpu", 1)
+
+
+def test_every_stage_is_answered_once_with_what_it_measured(executor, jobs):
+    executor.prepare(PREPARE, StopRequest())
+    for job in jobs:
+        executor.submit(job)
+        done, told = answer(executor)
+        assert (done.stage, done.outcome, done.reason) == (job.stage, Outcome.FINISHED, None)
+        assert done.measurement.steps == job.stop_step
+        assert done.measurement.evaluations.steps == job.eval_steps
+        assert all(isinstance(message, Progressed) and message.progress.stage == job.stage for message in told)
+    assert executor.receive(0) is None
+
+
+def test_executors_agree_to_the_last_bit(jobs, tmp_path):
+    hashes = []
+    for executor in (InlineExecutor(), LocalExecutor(Workspace(tmp_path))):
+        with executor:
+            executor.prepare(PREPARE, StopRequest())
+            executor.submit(jobs[0])
+            hashes.append(answer(executor)[0].measurement.weights_sha256)
+    assert hashes[0] == hashes[1]
+
+
+def test_missing_data_is_an_error_of_the_machine(executor, tmp_path):
+    missing = PrepareJob(dataset="FashionMNIST", data_path=str(tmp_path), device="cpu", threads=1)
+    with pytest.raises(MachineError, match="FashionMNIST is absent"):
+        executor.prepare(missing, StopRequest())
+
+
+def test_an_absent_device_is_an_error_of_the_machine(executor):
+    with pytest.raises(MachineError, match="there is no device cuda:99"):
+        executor.prepare(PREPARE.model_copy(update={"device": "cuda:99"}), StopRequest())
+
+
+def test_a_stage_that_raises_fails_with_its_reason_and_the_next_one_trains(executor, jobs):
+    executor.prepare(PREPARE, StopRequest())
+    executor.submit(jobs[0].model_copy(update={"rates": ""}))  # too few rates: the loop has nothing to read
+    done, _ = answer(executor)
+    assert done.outcome is Outcome.FAILED
+    assert "IndexError" in done.reason
+    executor.submit(jobs[0])
+    assert answer(executor)[0].outcome is Outcome.FINISHED
+
+
+def worker_of(executor):
+    return executor._child._process.pid
+
+
+def test_a_lost_worker_is_told_with_its_signal_and_replaced(jobs, tmp_path):
+    with LocalExecutor(Workspace(tmp_path)) as executor:
+        executor.prepare(PREPARE, StopRequest())
+        executor.submit(jobs[0])
+        os.kill(worker_of(executor), signal.SIGSEGV)
+        done, _ = answer(executor)
+        assert (done.outcome, done.reason) == (Outcome.CRASHED, "crashed (SIGSEGV)")
+        assert (tmp_path / done.log).is_file()
+        executor.submit(jobs[1])
+        assert answer(executor)[0].outcome is Outcome.FINISHED
+
+
+def test_a_worker_that_dies_while_it_prepares_is_an_error_that_shows_its_log(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONHOME", str(tmp_path))  # no standard library: Python itself does not start
+    with LocalExecutor(Workspace(tmp_path)) as executor:
+        with pytest.raises(MachineError, match="the worker did not start") as failed:
+            executor.prepare(PREPARE, StopRequest())
+        assert "encodings" in str(failed.value)
+
+
+def test_a_request_to_stop_is_heard_while_a_worker_prepares(tmp_path):
+    stop = StopRequest()
+    stop.signal_number = signal.SIGINT
+    with LocalExecutor(Workspace(tmp_path)) as executor, pytest.raises(Interrupted) as interrupted:
+        executor.prepare(PREPARE, stop)
+    assert interrupted.value.exit_code == 130
+
+
+def test_leaving_ends_the_worker_even_one_that_is_stopped(jobs, tmp_path):
+    with LocalExecutor(Workspace(tmp_path)) as executor:
+        executor.prepare(PREPARE, StopRequest())
+        process = executor._child._process
+        executor.submit(jobs[0])
+        os.kill(process.pid, signal.SIGSTOP)
+        while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            pass  # the signal is on its way
+    assert process.returncode == -signal.SIGKILL

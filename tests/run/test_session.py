@@ -1,0 +1,245 @@
+"""A sweep with an executor that answers from a table: what is trained, in which order, and what is written down."""
+
+from collections import deque
+
+import pytest
+
+from sweep.api import SweepRequest, plan_sweep, run_sweep
+from sweep.errors import MachineError, Outcome, Problem, UsageError
+from sweep.events import Noticed, StageEnded, StageStarted, SweepStarted
+from sweep.run.messages import StageDone
+from sweep.store.history import read_history
+from sweep.store.records import Environment, Evaluations, Measurement
+
+ENVIRONMENT = Environment(
+    sweep="0.1.0",
+    python="3.11",
+    torch="2.6",
+    torchvision="0.21",
+    numpy="2",
+    platform="x",
+    device_kind="cpu",
+    device_name="a cpu",
+    threads=1,
+)
+
+
+def measured(job):
+    return Measurement(
+        steps=job.stop_step - job.start_step,
+        images=100,
+        train_seconds=2.0,
+        data_wait_seconds=0.5,
+        eval_seconds=0.1,
+        startup_seconds=0.1,
+        contention=None,
+        evaluations=Evaluations(
+            steps=job.eval_steps, accuracy=(0.5,) * len(job.eval_steps), loss=(1.0,) * len(job.eval_steps)
+        ),
+        weights_sha256="0" * 64,
+    )
+
+
+class FakeExecutor:
+    """Finishes every Stage, but for the ratio-and-seed pairs that are told to end otherwise."""
+
+    def __init__(self, capacity=1, endings=None, environment=ENVIRONMENT, on_receive=lambda: None):
+        self.capacity = capacity
+        self.endings = endings or {}
+        self.environment = environment
+        self.on_receive = on_receive
+        self.submitted = []
+        self.prepared = []
+        self.most_at_once = 0
+        self.waiting = deque()
+        self.is_open = False
+
+    def __enter__(self):
+        self.is_open = True
+        return self
+
+    def __exit__(self, *error):
+        self.is_open = False
+
+    def prepare(self, job, stop):
+        self.prepared.append(job)
+        if isinstance(self.environment, MachineError):
+            raise self.environment
+        return self.environment
+
+    def submit(self, job):
+        self.submitted.append(job)
+        self.waiting.append(job)
+        self.most_at_once = max(self.most_at_once, len(self.waiting))
+
+    def receive(self, timeout_seconds):
+        self.on_receive()
+        job = self.waiting.popleft()
+        ending = self.endings.get((job.stop_step, job.seed), Outcome.FINISHED)
+        if ending is Outcome.FINISHED:
+            return StageDone(stage=job.stage, outcome=ending, measurement=measured(job), environment=ENVIRONMENT)
+        return StageDone(stage=job.stage, outcome=ending, reason=f"{ending.value} for a test")
+
+
+def run(tmp_path, executor, tell=lambda event: None, **request):
+    asked = SweepRequest(**{"recipe": "smoke", "results": tmp_path, **request})
+    return run_sweep(asked, tell, make_executor=lambda workspace: executor)
+
+
+def lengths_and_seeds(executor):
+    return [(job.stop_step, job.seed) for job in executor.submitted]
+
+
+def test_every_trial_is_trained_once_seed_by_seed_in_the_planned_order(tmp_path):
+    executor = FakeExecutor()
+    done = run(tmp_path, executor, ratios="0.25,0.5,0.75,1.0", seeds=3)
+    assert lengths_and_seeds(executor) == [(s.stop_step, s.trial.seed) for s in done.plan.stages]
+    assert [seed for _, seed in lengths_and_seeds(executor)] == [0] * 4 + [1] * 4 + [2] * 4
+    orders = {tuple(length for length, seed in lengths_and_seeds(executor) if seed == n) for n in range(3)}
+    assert len(orders) > 1  # shuffled anew for each seed
+    assert all(sorted(order) == [46, 92, 138, 184] for order in orders)
+    assert done.is_complete
+    assert not executor.is_open
+
+
+def test_the_order_is_the_same_whenever_the_recipe_is_planned():
+    request = SweepRequest(recipe="smoke", ratios="0.25,0.5,0.75,1.0", seeds=3)
+    first, second = (plan_sweep(request) for _ in range(2))
+    assert [stage.id for stage in first.stages] == [stage.id for stage in second.stages]
+    assert first.order_seed == second.order_seed
+
+
+def test_a_result_is_in_the_journal_before_it_is_told(tmp_path):
+    seen = []
+
+    def tell(event):
+        if isinstance(event, StageEnded):
+            stages = read_history(tmp_path / "smoke" / "journal.jsonl").stages
+            seen.append(stages[event.stage].outcome == event.outcome)
+
+    run(tmp_path, FakeExecutor(endings={(92, 0): Outcome.CRASHED}), tell)
+    assert seen == [True] * 3
+
+
+def test_events_tell_the_whole_story(tmp_path):
+    events = []
+    run(tmp_path, FakeExecutor(), events.append, ratios="0.5,1.0")
+    kinds = [type(event) for event in events]
+    assert kinds == [SweepStarted, StageStarted, StageEnded, StageStarted, StageEnded]
+    assert events[0] == SweepStarted("smoke", num_trials=2, num_done=0, num_steps=276)
+
+
+def test_a_failed_trial_does_not_stop_the_others_and_runs_again_next_time(tmp_path):
+    first = run(tmp_path, FakeExecutor(endings={(92, 0): Outcome.CRASHED, (46, 0): Outcome.FAILED}))
+    assert not first.is_complete
+    assert sorted(result.outcome.value for result in first.history.results) == ["crashed", "failed", "finished"]
+    executor = FakeExecutor()
+    second = run(tmp_path, executor)
+    assert sorted(lengths_and_seeds(executor)) == [(46, 0), (92, 0)]
+    assert second.is_complete
+    assert {record.attempt for record in second.history.stages.values()} == {1, 2}
+
+
+def test_a_diverged_trial_is_not_trained_again(tmp_path):
+    run(tmp_path, FakeExecutor(endings={(92, 0): Outcome.DIVERGED}))
+    executor = FakeExecutor()
+    assert not run(tmp_path, executor).is_complete
+    assert not executor.prepared
+
+
+def test_a_finished_sweep_starts_no_worker(tmp_path):
+    run(tmp_path, FakeExecutor())
+    executor = FakeExecutor()
+    assert run(tmp_path, executor).is_complete
+    assert not executor.prepared
+
+
+def test_no_more_stages_are_handed_out_than_the_executor_takes(tmp_path):
+    executor = FakeExecutor(capacity=3)
+    assert run(tmp_path, executor, seeds=4).is_complete
+    assert executor.most_at_once == 3
+
+
+def test_what_is_wrong_with_the_machine_stops_the_sweep_before_anything_is_recorded(tmp_path):
+    executor = FakeExecutor(environment=MachineError(Problem("no data", fix="get it")))
+    with pytest.raises(MachineError, match="no data"):
+        run(tmp_path, executor)
+    assert not (tmp_path / "smoke" / "journal.jsonl").exists()
+    assert not executor.is_open
+
+
+@pytest.mark.parametrize(
+    "change", [{"threads": 2}, {"device_kind": "cuda"}, {"torch": "2.7"}], ids=["threads", "device", "torch"]
+)
+def test_another_set_up_is_refused_once_something_was_measured(tmp_path, change):
+    run(tmp_path, FakeExecutor(), ratios="0.5")
+    journal = (tmp_path / "smoke" / "journal.jsonl").read_bytes()
+    executor = FakeExecutor(environment=ENVIRONMENT.model_copy(update=change))
+    with pytest.raises(UsageError, match="another set-up"):
+        run(tmp_path, executor, ratios="0.5,1.0")
+    assert not executor.submitted
+    assert (tmp_path / "smoke" / "journal.jsonl").read_bytes() == journal
+
+
+def test_another_recipe_is_refused_with_each_difference(tmp_path):
+    run(tmp_path, FakeExecutor())
+    with pytest.raises(UsageError, match=r"lr was 0\.1, now 0\.3") as refused:
+        run(tmp_path, FakeExecutor(), settings=("lr=0.3", "epochs=16"))
+    assert len(refused.value.problems) == 2
+
+
+def test_a_damaged_record_is_noticed_and_only_its_trial_runs_again(tmp_path):
+    run(tmp_path, FakeExecutor())
+    journal = tmp_path / "smoke" / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:2], lines[2].replace(b'"steps":', b'"stepz":'), *lines[3:]]))
+    events, executor = [], FakeExecutor()
+    assert run(tmp_path, executor, events.append).is_complete
+    assert len(executor.submitted) == 1
+    assert any(isinstance(event, Noticed) and "journal.jsonl:3" in event.text for event in events)
+
+
+def test_warnings_are_told_before_anything_trains(tmp_path):
+    events = []
+    run(tmp_path, FakeExecutor(), events.append, settings=("lr_gamma=0.5",), ratios="1.0")
+    assert isinstance(events[0], Noticed)
+    assert "lr_gamma" in events[0].text
+
+
+def test_threads_come_from_the_option_then_the_recipe_then_the_machine(tmp_path):
+    from sweep.api import num_cores
+
+    threads = []
+    for name, request in {
+        "a": {"threads": 3},
+        "b": {},
+        "c": {"recipe": "fashion_mnist"},
+    }.items():
+        executor = FakeExecutor(environment=MachineError("enough"))
+        with pytest.raises(MachineError):
+            run(tmp_path, executor, name=name, **request)
+        threads.append(executor.prepared[0].threads)
+    assert threads == [3, 1, num_cores()]
+
+
+def test_the_start_record_holds_the_whole_recipe_the_plan_and_the_environment(tmp_path):
+    done = run(tmp_path, FakeExecutor(), ratios="0.33,1.0", seeds=2, price=1.5)
+    start = done.history.last_start
+    assert start.recipe == done.plan.loaded.recipe.model_dump(mode="json")
+    assert [(t.ratio, t.realised, t.seed, t.num_steps) for t in start.trials] == [
+        ("0.33", "1/4", 0, 46),
+        ("1.0", "1", 0, 184),
+        ("0.33", "1/4", 1, 46),
+        ("1.0", "1", 1, 184),
+    ]
+    assert start.order_seed == done.plan.order_seed
+    assert start.price == 1.5
+    assert start.environment.torch == "2.6"
+
+
+def test_baselines_are_evaluated_at_every_shorter_length_of_the_grid(tmp_path):
+    executor = FakeExecutor()
+    run(tmp_path, executor, ratios="0.31,0.5,1.0", method="steps")
+    jobs = {job.stop_step: job for job in executor.submitted}
+    assert jobs[57].eval_steps == (23, 46, 57)
+    assert set(jobs[184].eval_steps) == {*range(23, 185, 23), 57}

@@ -1,0 +1,160 @@
+import errno
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.errors import MachineError
+from sweep.store import durable
+from sweep.store.durable import append_line, make_folder, open_log, rename, replacing
+
+
+def failing(number: int) -> Callable[..., Any]:
+    def fail(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_a_replaced_file_holds_what_was_written(tmp_path: Path) -> None:
+    with replacing(tmp_path / "owner") as file:
+        file.write("first\n")
+    with replacing(tmp_path / "owner") as file:
+        file.write("second\n")
+    assert (tmp_path / "owner").read_bytes() == b"second\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["owner"]
+
+
+def test_an_exception_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "owner"
+    path.write_text("old")
+    with suppress(KeyboardInterrupt), replacing(path) as file:
+        file.write("half of the n")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_readers_see_the_old_file_until_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "owner"
+    path.write_text("old")
+    with replacing(path) as file:
+        file.write("new")
+        file.flush()
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+def test_a_replaced_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.touch()
+    with replacing(tmp_path / "ours"):
+        pass
+    assert (tmp_path / "ours").stat().st_mode == plain.stat().st_mode
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_disk_that_fills_up_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = tmp_path / "owner"
+    path.write_text("old")
+    monkeypatch.setattr(durable.os, call, failing(errno.ENOSPC))
+    with pytest.raises(MachineError, match=r"No space left on device.*free some space"), replacing(path) as file:
+        file.write("new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_lines_are_appended_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    append_line(path, b"one")
+    append_line(path, b"two")
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_a_torn_last_line_is_ended_before_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(b"one\ntw")
+    append_line(path, b"three")
+    assert path.read_bytes() == b"one\ntw\nthree\n"
+
+
+def test_an_append_is_synced_before_it_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal"
+    on_disk: list[tuple[bool, bytes]] = []
+    synced = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        is_file = os.path.samestat(os.fstat(descriptor), path.stat())
+        on_disk.append((is_file, path.read_bytes()))
+        synced(descriptor)
+
+    monkeypatch.setattr(durable.os, "fsync", fsync)
+    append_line(path, b"one")
+    assert on_disk == [(True, b"one\n"), (False, b"one\n")]  # the file, and its new name in the folder
+    append_line(path, b"two")
+    assert on_disk[2:] == [(True, b"one\ntwo\n")]
+
+
+def test_a_full_disk_loses_no_line_that_was_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal"
+    append_line(path, b"one")
+    with monkeypatch.context() as patched:
+        patched.setattr(durable.os, "fsync", failing(errno.ENOSPC))
+        with pytest.raises(MachineError) as caught:
+            append_line(path, b"two")
+    assert caught.value.exit_code == 3
+    assert str(path) in str(caught.value)
+    assert "nothing recorded is lost" in str(caught.value)
+    append_line(path, b"three")
+    assert path.read_bytes() == b"one\ntwo\nthree\n"
+
+
+def test_a_write_that_the_disk_refuses_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable, "_is_torn", lambda file: False)
+    with pytest.raises(MachineError, match=r"/dev/full.*No space left on device"):
+        append_line(Path("/dev/full"), b"one")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: append_line(path / "journal", b"one"),
+        lambda path: make_folder(path),
+        lambda path: make_folder(path / "below"),
+        lambda path: open_log(path / "logs" / "worker.log"),
+        lambda path: replacing(path / "owner").__enter__(),
+    ],
+)
+def test_a_file_in_the_way_of_a_folder_is_explained(tmp_path: Path, write: Callable[[Path], object]) -> None:
+    path = tmp_path / "results"
+    path.write_text("a file")
+    with pytest.raises(MachineError) as caught:
+        write(path)
+    (problem,) = caught.value.problems
+    assert problem.where is not None
+    assert problem.where.startswith(str(path))
+    assert problem.fix == "a file is in the way: choose another folder with --results"
+    assert path.read_text() == "a file"
+
+
+def test_a_log_is_appended_to(tmp_path: Path) -> None:
+    for text in (b"one\n", b"two\n"):
+        with open_log(tmp_path / "logs" / "worker.log") as log:
+            log.write(text)
+    assert (tmp_path / "logs" / "worker.log").read_bytes() == b"one\ntwo\n"
+
+
+def test_a_folder_that_is_there_already_is_well(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_what_cannot_be_renamed_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=r"absent.*No such file"):
+        rename(tmp_path / "absent", tmp_path / "there")

@@ -1,0 +1,85 @@
+from typing import Any
+
+import pytest
+from histories import ENVIRONMENT, RECIPE, a_start, a_trial
+
+from sweep.errors import UsageError
+from sweep.recipe.schema import Recipe
+from sweep.store.identity import check_environment, check_recipe
+
+START = a_start([a_trial()])
+
+
+def other_recipe(**changes: Any) -> Recipe:
+    return Recipe.model_validate(RECIPE.model_dump(exclude_unset=True) | changes)
+
+
+def test_a_new_workspace_takes_any_recipe_and_set_up() -> None:
+    check_recipe(None, RECIPE, "results/mine")
+    check_environment(None, ENVIRONMENT, "results/mine")
+
+
+def test_the_same_sweep_goes_on() -> None:
+    check_recipe(START, RECIPE, "results/mine")
+    check_environment(START, ENVIRONMENT, "results/mine")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": 3}, {"method": "steps"}, {"threads": 2}, {"price": 2.0}, {"data_path": "elsewhere"}]
+)
+def test_what_may_differ_between_runs_of_a_sweep_is_not_refused(changes: dict[str, object]) -> None:
+    check_recipe(START, other_recipe(**changes), "results/mine")
+
+
+def test_another_recipe_is_refused_with_each_key_that_differs() -> None:
+    with pytest.raises(UsageError) as caught:
+        check_recipe(START, other_recipe(lr=0.2, epochs=30, lr_scheduler="cosineannealinglr", seed=9), "results/mine")
+    assert caught.value.exit_code == 2
+    assert [
+        problem.message.removeprefix("these results are of another recipe: ") for problem in caught.value.problems
+    ] == [
+        "epochs was 20ep, now 30ep",
+        "lr was 0.1, now 0.2",
+        "lr_scheduler was steplr, now cosineannealinglr",
+    ]
+    assert all(problem.where == "results/mine" for problem in caught.value.problems)
+    assert all("--name" in str(problem.fix) and "--fresh" in str(problem.fix) for problem in caught.value.problems)
+
+
+def test_a_recorded_key_that_is_gone_is_named() -> None:
+    start = START.model_copy(update={"fingerprint": "0" * 16, "recipe": START.recipe | {"old_key": 5}})
+    with pytest.raises(UsageError, match="old_key was 5, now None"):
+        check_recipe(start, RECIPE, "results/mine")
+
+
+def test_another_recipe_is_refused_even_where_no_difference_can_be_named() -> None:
+    with pytest.raises(UsageError, match="these results are of another recipe"):
+        check_recipe(START.model_copy(update={"fingerprint": "0" * 16}), RECIPE, "results/mine")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"threads": 2}, "threads was 1, now 2"),
+        ({"device_kind": "cuda"}, "device was cpu, now cuda"),
+        ({"torch": "2.7.0"}, "torch was 2.6.0, now 2.7.0"),
+    ],
+)
+def test_another_set_up_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_environment(START, ENVIRONMENT.model_copy(update=changes), "results/mine")
+    (problem,) = caught.value.problems
+    assert problem.message == f"these results were measured on another set-up: {message}"
+    assert problem.where == "results/mine"
+
+
+def test_all_that_differs_in_a_set_up_is_reported_at_once() -> None:
+    other = ENVIRONMENT.model_copy(update={"threads": 2, "device_kind": "cuda", "torch": "2.7.0"})
+    with pytest.raises(UsageError) as caught:
+        check_environment(START, other, "results/mine")
+    assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize("changes", [{"python": "3.12.1"}, {"git_commit": "abc"}, {"platform": "Darwin"}])
+def test_what_does_not_touch_the_training_may_change(changes: dict[str, object]) -> None:
+    check_environment(START, ENVIRONMENT.model_copy(update=changes), "results/mine")

@@ -1,0 +1,73 @@
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from histories import ENVIRONMENT, RECIPE, a_measurement, a_start, a_trial, ended, finished
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pydantic import BaseModel, ValidationError
+
+from sweep.store.records import Evaluations, PrepareJob, StageJob, decode_rates, encode_rates
+
+RECORDS = [
+    ENVIRONMENT,
+    a_trial(),
+    a_start([a_trial()]),
+    a_measurement(200, 0.9, 50.0),
+    finished(a_trial()),
+    ended(a_trial()),
+    Evaluations(steps=(10,), accuracy=(0.5,), loss=(None,)),
+    PrepareJob(dataset="digits", data_path="data", device="cpu", threads=1),
+    StageJob(
+        stage="a",
+        recipe=RECIPE.model_dump(mode="json"),
+        seed=0,
+        num_examples=640,
+        start_step=0,
+        stop_step=200,
+        eval_steps=(200,),
+        rates=encode_rates(np.ones(200)),
+    ),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_a_record_comes_back_from_json_as_it_was(record: BaseModel) -> None:
+    assert type(record).model_validate_json(record.model_dump_json()) == record
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_an_unknown_field_is_refused(record: BaseModel) -> None:
+    text = json.dumps(json.loads(record.model_dump_json()) | {"surprise": 1})
+    with pytest.raises(ValidationError, match="surprise"):
+        type(record).model_validate_json(text)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("field", ["train_seconds", "contention"])
+def test_what_is_not_finite_is_no_measurement(field: str, value: float) -> None:
+    values: dict[str, Any] = a_measurement(200, 0.9, 50.0).model_dump() | {field: value}
+    with pytest.raises(ValidationError, match=field):
+        type(a_measurement(200, 0.9, 50.0)).model_validate(values)
+
+
+@given(arrays(np.float64, st.integers(0, 50), elements=st.floats(allow_nan=False)))
+def test_rates_travel_bit_for_bit(rates: np.ndarray[Any, Any]) -> None:
+    decoded = decode_rates(encode_rates(rates))
+    assert np.array(decoded, dtype=np.float64).tobytes() == rates.tobytes()
+    assert all(type(rate) is float for rate in decoded)
+
+
+def test_the_baseline_is_what_realises_one() -> None:
+    assert a_trial("1.0").is_baseline
+    assert a_trial("1.04").is_baseline  # 20.8 epochs are 20
+    assert not a_trial("0.99").is_baseline
+    assert not a_trial("2").is_baseline
+
+
+@pytest.mark.parametrize("method", ["samples", "subset"])
+def test_a_share_of_the_examples_that_fills_as_many_batches_is_no_baseline(method: str) -> None:
+    assert not a_trial("0.99", method=method, realised="1", num_examples=633, num_steps=200).is_baseline
+    assert a_trial("100%", method=method).is_baseline

@@ -1,0 +1,188 @@
+"""The rooms hold: imports run only downwards, and what must start fast loads nothing heavy."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# From the ground up: a file may import only what stands before it.
+ORDER = [
+    "sweep.errors",
+    "sweep.clock",
+    "sweep.events",
+    "sweep.printable",
+    "sweep.recipe.duration",
+    "sweep.recipe.schedule",
+    "sweep.recipe.strict_yaml",
+    "sweep.recipe.datasets",
+    "sweep.recipe.schema",
+    "sweep.recipe.library",
+    "sweep.plan.lengths",
+    "sweep.plan.timeline",
+    "sweep.plan.grid",
+    "sweep.plan.checks",
+    "sweep.plan.stages",
+    "sweep.store.durable",
+    "sweep.store.records",
+    "sweep.store.workspace",
+    "sweep.store.identity",
+    "sweep.store.journal",
+    "sweep.store.history",
+    "sweep.train.device",
+    "sweep.train.contention",
+    "sweep.train.data",
+    "sweep.train.models",
+    "sweep.train.task",
+    "sweep.train.loop",
+    "sweep.run.stop",
+    "sweep.run.provenance",
+    "sweep.run.messages",
+    "sweep.run.worker",
+    "sweep.run.executors.protocol",
+    "sweep.run.executors.inline",
+    "sweep.run.executors.local",
+    "sweep.run.session",
+    "sweep.report.cells",
+    "sweep.report.frame",
+    "sweep.report.analysis",
+    "sweep.report.table",
+    "sweep.report.gate",
+    "sweep.report.live",
+    "sweep.report.plan_view",
+    "sweep.report.export",
+    "sweep.api",
+    "cli",
+]
+OUTSIDE = {"sweep", "sweep.__main__"}
+FILES = sorted([*ROOT.glob("sweep/**/*.py"), ROOT / "cli.py"])
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, anywhere in it, with names of `from` imports that are modules."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def is_empty_package(path: Path) -> bool:
+    return path.name == "__init__.py" and not path.read_text().strip()
+
+
+def test_every_file_has_its_place_in_the_order():
+    named = {module_name(path) for path in FILES if not is_empty_package(path)}
+    assert named == set(ORDER) | OUTSIDE
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_imports_run_only_downwards(name):
+    path = ROOT / (name.replace(".", "/") + ".py")
+    allowed = ORDER[: ORDER.index(name)]
+    upward = imports(path) & set(ORDER) - set(allowed)
+    assert not upward
+
+
+def test_the_report_never_imports_training_or_running():
+    for path in ROOT.glob("sweep/report/*.py"):
+        assert not {name for name in imports(path) if name.startswith(("sweep.train", "sweep.run"))}, path
+
+
+def test_only_the_training_room_imports_torch():
+    for path in FILES:
+        if "train" not in path.parts:
+            assert not {name for name in imports(path) if name.split(".")[0] in ("torch", "torchvision")}, path
+
+
+def test_only_one_file_reads_a_clock():
+    for path in FILES:
+        if path.name != "clock.py":
+            assert not imports(path) & {"time", "datetime"}, path
+
+
+def test_only_one_file_opens_files_for_writing():
+    writers = {"write_text", "write_bytes", "mkstemp", "NamedTemporaryFile", "mkdir", "makedirs", "rename", "replace"}
+    for path in FILES:
+        if path.name == "durable.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                owner = ast.unparse(node.func.value)
+                if node.func.attr in writers and owner in ("os", "tempfile", "shutil", "path", "Path", "file"):
+                    pytest.fail(f"{path}:{node.lineno}: {ast.unparse(node)}")
+                assert node.func.attr not in ("write_text", "write_bytes"), f"{path}:{node.lineno}"
+            mode = opens_with_mode(node)
+            assert mode is None or not set(mode) & set("wax+"), f"{path}:{node.lineno}"
+
+
+def opens_with_mode(node: ast.AST) -> str | None:
+    if not isinstance(node, ast.Call):
+        return None
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if name not in ("open", "fdopen"):
+        return None
+    modes = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+    modes += [keyword.value.value for keyword in node.keywords if keyword.arg == "mode"]
+    return modes[-1] if modes else None
+
+
+def loaded_after(code: str) -> set[str]:
+    """Top-level modules that a fresh Python has loaded after `code`."""
+    script = f"import sys\n{code}\nprint('MODULES', *sorted({{name.split('.')[0] for name in sys.modules}}))"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    line = next(line for line in run.stdout.splitlines() if line.startswith("MODULES"))
+    return set(line.split()[1:])
+
+
+HEAVY = {"torch", "torchvision", "numpy", "pandas", "sklearn", "scipy"}
+AS_COMMAND = """
+import sys
+from sweep.__main__ import main
+sys.argv = ["sweep", *{arguments!r}]
+try:
+    main()
+except SystemExit as ended:
+    assert ended.code == 0, ended.code
+"""
+
+
+def test_importing_the_package_or_the_command_line_loads_nothing_heavy():
+    assert not loaded_after("import sweep") & HEAVY
+    assert not loaded_after("import cli") & HEAVY
+
+
+def test_help_loads_nothing_heavy():
+    assert not loaded_after(AS_COMMAND.format(arguments=["--help"])) & HEAVY
+    assert not loaded_after(AS_COMMAND.format(arguments=["run", "--help"])) & HEAVY
+
+
+def test_planning_loads_neither_torch_nor_pandas():
+    loaded = loaded_after(AS_COMMAND.format(arguments=["plan", "fashion_mnist"]))
+    assert not loaded & {"torch", "torchvision", "pandas", "sklearn"}
+
+
+def test_reporting_loads_no_torch(smoke_results):
+    loaded = loaded_after(AS_COMMAND.format(arguments=["report", "--results", str(smoke_results)]))
+    assert not loaded & {"torch", "torchvision"}
+    assert "pandas" in loaded
+
+
+def test_the_public_names_resolve_lazily():
+    import sweep
+
+    assert {name for name in sweep.__all__ if getattr(sweep, name) is None} == set()
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = sweep.nonsense

@@ -1,0 +1,272 @@
+"""The commands as a user meets them: what they print, what they write, and their exit codes."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+COLUMNS = (
+    "recipe,ratio,realised_ratio,seed,method,epochs,steps,train_seconds,eval_seconds,data_wait_seconds,"
+    "images_per_second,accuracy,loss,truncated_accuracy,dollars,outcome,device,weights_sha256"
+)
+
+
+def assert_refused(run, exit_code, *texts):
+    assert run.returncode == exit_code, run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+    for text in texts:
+        assert text in run.stderr
+
+
+def test_a_sweep_trains_every_trial_and_ends_in_a_table(smoke_run):
+    _, run = smoke_run
+    assert run.returncode == 0, run.stderr
+    finished = [line for line in run.stderr.splitlines() if ": finished" in line]
+    assert len(finished) == 4
+    rows = [line.split() for line in run.stdout.splitlines() if "finished" in line]
+    assert [(row[0], row[1], row[2]) for row in rows] == [("0.5", "4", "92"), ("1.0", "8", "184")]
+    for text in ("1 thread", "torch", "recipe smoke", "contention", "± "):
+        assert text in run.stdout
+    assert "\x1b" not in run.stdout + run.stderr
+
+
+def test_a_finished_sweep_run_again_trains_nothing_and_shows_its_table(sweep, smoke_run):
+    results, first = smoke_run
+    journal = (results / "smoke" / "journal.jsonl").read_bytes()
+    again = sweep("run", "smoke", "--ratios", "0.5,1.0", "--seeds", "2", "--results", results)
+    assert again.returncode == 0
+    assert again.stdout == first.stdout
+    assert "finished" not in again.stderr
+    assert (results / "smoke" / "journal.jsonl").read_bytes() == journal
+
+
+def test_quiet_prints_nothing_but_the_table(sweep, smoke_run):
+    results, first = smoke_run
+    run = sweep("run", "smoke", "--ratios", "0.5,1.0", "--seeds", "2", "--results", results, "--quiet")
+    assert (run.stdout, run.stderr) == (first.stdout, "")
+
+
+def test_more_ratios_train_only_what_is_missing(sweep, smoke_results, tmp_path):
+    shutil.copytree(smoke_results, tmp_path / "results")
+    run = sweep("run", "smoke", "--ratios", "0.5,0.75,1.0", "--results", tmp_path / "results")
+    assert run.returncode == 0
+    assert "3 trials, 2 of them done, 138 steps to train" in run.stderr
+    assert [line.split()[0] for line in run.stdout.splitlines() if "finished" in line] == ["0.5", "0.75", "1.0"]
+
+
+def test_a_later_price_replaces_the_first_without_training(sweep, smoke_results, tmp_path):
+    shutil.copytree(smoke_results, tmp_path / "results")
+    arguments = ("run", "smoke", "--ratios", "0.5,1.0", "--seeds", "2", "--results", tmp_path / "results")
+    sweep(*arguments, "--price", "1")
+    run = sweep(*arguments, "--price", "3600")
+    assert "dollars" in run.stdout
+    assert "steps to train" not in run.stderr
+    rows = csv.DictReader(io.StringIO(sweep("report", "--results", tmp_path / "results", "--format", "csv").stdout))
+    for row in rows:
+        assert float(row["dollars"]) == pytest.approx(float(row["train_seconds"]))
+
+
+def test_the_csv_report_has_one_row_a_trial_and_stable_columns(sweep, smoke_results):
+    run = sweep("report", "smoke", "--results", smoke_results, "--format", "csv")
+    assert run.stdout.splitlines()[0] == COLUMNS
+    rows = list(csv.DictReader(io.StringIO(run.stdout)))
+    assert [(row["ratio"], row["seed"]) for row in rows] == [("0.5", "0"), ("0.5", "1"), ("1.0", "0"), ("1.0", "1")]
+    for row in rows:
+        assert re.fullmatch("[0-9a-f]{64}", row["weights_sha256"])
+        assert 0.5 < float(row["accuracy"]) <= 1
+        assert row["dollars"] == ""
+        assert (row["truncated_accuracy"] == "") == (row["ratio"] == "1.0")
+    assert len({row["weights_sha256"] for row in rows}) == 4
+
+
+def test_the_json_report_says_the_same_as_the_csv_report(sweep, smoke_results):
+    rows = json.loads(sweep("report", "--results", smoke_results, "--format", "json").stdout)["rows"]
+    table = csv.DictReader(io.StringIO(sweep("report", "--results", smoke_results, "--format", "csv").stdout))
+    texts = [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
+    assert texts == list(table)
+
+
+def test_the_newest_sweep_is_reported_by_default(sweep, smoke_results, tmp_path):
+    shutil.copytree(smoke_results, tmp_path / "results")
+    sweep("run", "smoke", "--ratios", "0.5", "--name", "later", "--results", tmp_path / "results")
+    shutil.copytree(tmp_path / "results" / "smoke", tmp_path / "results" / "zzz")
+    run = sweep("report", "--results", tmp_path / "results")
+    assert len([line for line in run.stdout.splitlines() if "finished" in line]) == 1
+    assert "no trial has ratio 1.0" in run.stdout
+
+
+def test_the_markdown_report_is_a_table(sweep, smoke_results):
+    lines = sweep("report", "--results", smoke_results, "--format", "markdown").stdout.splitlines()
+    assert lines[0].startswith("| ratio | epochs | steps | train time | cost | accuracy (seeds) |")
+    assert {line.count(" | ") for line in lines[:4]} == {8}
+
+
+@pytest.mark.parametrize(("threshold", "exit_code"), [("0.5", 0), ("50%", 0), ("0.9999", 1), ("99.99%", 1)])
+def test_fail_under_judges_the_mean_accuracy_at_ratio_1(sweep, smoke_results, threshold, exit_code):
+    run = sweep("report", "--results", smoke_results, "--fail-under", threshold)
+    assert run.returncode == exit_code
+    assert "finished" in run.stdout
+    assert ("is under" in run.stderr) == (exit_code == 1)
+
+
+def test_fail_under_looks_at_the_ratio_it_is_told(sweep, smoke_results):
+    assert_refused(sweep("report", "--results", smoke_results, "--fail-under", "1%", "--at", "0.3"), 1, "ratio 0.3")
+    assert sweep("report", "--results", smoke_results, "--fail-under", "1%", "--at", "1/2").returncode == 0
+
+
+def test_fresh_sets_the_old_results_aside_and_says_so(sweep, smoke_results, tmp_path):
+    shutil.copytree(smoke_results, tmp_path / "results")
+    run = sweep("run", "smoke", "--ratios", "0.5", "--results", tmp_path / "results", "--fresh")
+    assert "smoke~1" in run.stderr
+    assert run.returncode == 0
+    old, new = (tmp_path / "results" / name / "journal.jsonl" for name in ("smoke~1", "smoke"))
+    assert old.read_bytes() == (smoke_results / "smoke" / "journal.jsonl").read_bytes()
+    assert new.read_bytes().count(b'"kind":"stage"') == 1
+
+
+def test_a_changed_recipe_is_refused_with_each_difference(sweep, smoke_results):
+    run = sweep(
+        "run", "smoke", "--set", "lr=0.2", "--set", "batch_size=32", "--ratios", "1.0", "--results", smoke_results
+    )
+    assert_refused(run, 2, "lr was 0.1, now 0.2", "batch_size was 64, now 32", "--fresh")
+
+
+def test_other_threads_are_refused(sweep, smoke_results):
+    run = sweep("run", "smoke", "--ratios", "0.25", "--threads", "2", "--results", smoke_results)
+    assert_refused(run, 2, "threads was 1, now 2")
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(sweep, tmp_path):
+    dry = sweep("run", "digits", "--dry-run", "--results", tmp_path / "results")
+    assert dry.returncode == 0
+    assert dry.stdout == sweep("plan", "digits").stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_plan_shows_what_will_run(sweep):
+    run = sweep("plan", "fashion_mnist", "--ratios", "0.3,0.5,1.0", "--seeds", "2")
+    rows = [line.split() for line in run.stdout.splitlines() if "▁" in line]
+    assert rows[0][:5] == ["0.3", "0.25", "3", "1407", "469"]
+    assert rows[1][:5] == ["0.5", "0.5", "6", "2814", "469"]
+    assert rows[2][5:11] == ["6,", "9,", "11", "0.002", "0.2", "0.0002"]
+    assert "6 trials, 19698 steps" in run.stdout
+
+
+def test_the_plan_as_json_holds_the_same(sweep):
+    document = json.loads(sweep("plan", "fashion_mnist", "--ratios", "0.3,1.0", "--format", "json").stdout)
+    assert document["total_steps"] == 7035
+    assert [run["realised_ratio"] for run in document["runs"]] == [0.25, 1.0]
+    assert document["runs"][1]["decay_epochs"] == [6.0, 9.0, 11.0]
+
+
+def test_the_rates_file_has_every_step_by_repr(sweep, tmp_path):
+    path = tmp_path / "rates.csv"
+    assert sweep("plan", "smoke", "--ratios", "0.5,1", "--rates", path).returncode == 0
+    lines = path.read_text().splitlines()
+    assert lines[0] == "ratio,step,epoch,lr"
+    assert lines[1] == "0.5,0,0.0,0.001"
+    assert len(lines) == 1 + 92 + 184
+    rows = list(csv.DictReader(lines))
+    assert [int(row["step"]) for row in rows] == [*range(92), *range(184)]
+    assert all(repr(float(row["lr"])) == row["lr"] for row in rows)
+
+
+def test_a_rates_file_that_cannot_be_written_is_an_error_of_the_machine(sweep, tmp_path):
+    assert_refused(sweep("plan", "smoke", "--rates", tmp_path / "absent" / "rates.csv"), 3, "rates.csv")
+
+
+def test_mistakes_in_options_and_recipe_are_reported_at_once(sweep, tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("model: small_cnn\ndataset: digits\nepochs: -3\nlearning_rate: 0.1\n")
+    run = sweep(
+        "run", recipe, "--ratios", "0.5,x", "--seeds", "0", "--device", "tpu", "--price", "-1", "--threads", "0"
+    )
+    assert_refused(
+        run,
+        2,
+        "mine.yaml:3: epochs",
+        "mine.yaml:4: learning_rate",
+        "--ratios",
+        "--seeds",
+        "--device",
+        "--price",
+        "--threads",
+    )
+
+
+@pytest.mark.parametrize(
+    "ratios", ["0", "-1", "nan", "inf", "", "0.5,0.5", "0.5,1/2", "1e999999999", "0.26,0.27", "0.5:0.1:0.1"]
+)
+def test_impossible_ratios_are_refused(sweep, ratios, tmp_path):
+    run = sweep("run", "digits", f"--ratios={ratios}", "--results", tmp_path / "results")
+    assert_refused(run, 2, "--ratios")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_warning_stands_under_the_plan_and_before_the_run(sweep, tmp_path):
+    arguments = ("smoke", "--ratios", "1/8", "--set", "lr_gamma=0.5")
+    for run in (sweep("plan", *arguments), sweep("run", *arguments, "--results", tmp_path)):
+        text = run.stdout + run.stderr
+        assert "warning: --set: lr_gamma: ignored" in text
+        assert "lr_warmup_epochs: ratio 1/8: the warm-up is 52 % of the run" in text
+
+
+@pytest.mark.parametrize("method", ["steps", "samples", "subset"])
+def test_every_method_trains(sweep, tmp_path, method):
+    run = sweep("run", "smoke", "--ratios", "0.4,1", "--method", method, "--results", tmp_path)
+    assert run.returncode == 0, run.stderr
+    steps = {"steps": "73", "samples": "72", "subset": "72"}[method]
+    assert any(line.split()[0] == "0.4" and steps in line.split() for line in run.stdout.splitlines() if line.strip())
+
+
+def test_a_diverged_trial_is_a_row_and_the_others_go_on(sweep, tmp_path):
+    # Measured: at 1e30 the first update spoils the weights at every ratio; the ramp at half the run keeps none alive.
+    arguments = ("run", "smoke", "--ratios", "0.5,1.0", "--set", "lr=1e30", "--results", tmp_path)
+    run = sweep(*arguments)
+    assert run.returncode == 1
+    assert len(re.findall(r"seed 0: diverged at step \d+", run.stdout)) == 2
+    rows = list(csv.DictReader(io.StringIO(sweep("report", "--results", tmp_path, "--format", "csv").stdout)))
+    assert {(row["outcome"], row["accuracy"], row["train_seconds"]) for row in rows} == {("diverged", "", "")}
+    again = sweep(*arguments)
+    assert again.returncode == 1
+    assert "steps to train" not in again.stderr
+
+
+def test_recipes_are_listed_and_shown(sweep):
+    names = [line.split()[0] for line in sweep("recipes", "list").stdout.splitlines()]
+    assert names == ["digits", "fashion_mnist", "smoke"]
+    shown = sweep("recipes", "show", "digits").stdout
+    assert shown == (Path(__file__).parent.parent / "recipes" / "digits.yaml").read_text()
+    assert_refused(sweep("recipes", "show", "digit"), 2, "did you mean 'digits'?")
+
+
+def test_absent_data_stops_before_anything_trains_with_the_command_that_gets_it(sweep, tmp_path):
+    run = sweep("run", "fashion_mnist", "--set", f"data_path={tmp_path}", "--results", tmp_path / "results")
+    assert_refused(run, 3, "FashionMNIST is absent", "python -c", "download=True")
+    assert not (tmp_path / "results" / "fashion_mnist" / "journal.jsonl").exists()
+
+
+def test_a_file_where_the_results_should_be_is_an_error_of_the_machine(sweep, tmp_path):
+    (tmp_path / "results").write_text("in the way")
+    assert_refused(sweep("run", "smoke", "--results", tmp_path / "results"), 3, "--results")
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", ".hidden", "-x", "x" * 100, ""])
+def test_names_that_leave_the_results_folder_are_refused(sweep, tmp_path, name):
+    assert_refused(sweep("run", "smoke", "--results", tmp_path / "results", f"--name={name}"), 2, "--name")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reader_that_stops_reading_gets_no_complaint(smoke_results):
+    from conftest import COMMAND
+
+    pipeline = f"'{COMMAND}' report --results '{smoke_results}' --format csv | head -c 10"
+    run = subprocess.run(["bash", "-o", "pipefail", "-c", pipeline], capture_output=True, text=True)
+    assert run.stdout == "recipe,rat"
+    assert "Traceback" not in run.stderr
+    assert "BrokenPipe" not in run.stderr

@@ -1,0 +1,76 @@
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from sweep import clock
+from sweep.clock import Stopwatch, monotonic_seconds, process_cpu_seconds, utc_now
+
+
+class Hands:
+    """A clock that stands still until it is told."""
+
+    def __init__(self):
+        self.seconds = 1000.0
+
+    def perf_counter(self):
+        return self.seconds
+
+
+@pytest.fixture
+def hands(monkeypatch):
+    hands = Hands()
+    monkeypatch.setattr(clock, "time", hands)
+    return hands
+
+
+def test_a_stopwatch_adds_up_its_spans_and_nothing_between_them(hands):
+    watch = Stopwatch()
+    for _ in range(3):
+        hands.seconds += 100
+        with watch:
+            hands.seconds += 2
+    hands.seconds += 100
+    assert watch.seconds == watch.elapsed_seconds == 6
+
+
+def test_elapsed_seconds_include_the_span_that_is_running(hands):
+    watch = Stopwatch()
+    assert watch.elapsed_seconds == 0
+    with watch:
+        hands.seconds += 2
+        assert (watch.seconds, watch.elapsed_seconds) == (0, 2)
+    with watch:
+        hands.seconds += 3
+        assert (watch.seconds, watch.elapsed_seconds) == (2, 5)
+
+
+def test_a_span_that_ends_in_an_error_counts(hands):
+    watch = Stopwatch()
+
+    def fails():
+        with watch:
+            hands.seconds += 2
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fails()
+    hands.seconds += 100
+    assert watch.elapsed_seconds == 2
+
+
+def test_the_wall_clock_cannot_change_a_duration(hands):
+    """The stand-in has no other hand than the monotonic one: reading another would fail."""
+    before = monotonic_seconds()
+    hands.seconds += 7
+    assert monotonic_seconds() - before == 7
+
+
+def test_the_label_of_now_is_utc_to_the_millisecond():
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", utc_now())
+
+
+def test_processor_time_is_this_processs_and_its_ended_childrens(monkeypatch):
+    times = SimpleNamespace(user=1.0, system=2.0, children_user=4.0, children_system=8.0, elapsed=1e6)
+    monkeypatch.setattr(clock.os, "times", lambda: times)
+    assert process_cpu_seconds() == 15

@@ -1,0 +1,98 @@
+"""The README and the docs describe what is there."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def code_lines(text):
+    blocks = re.findall(r"^```\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    return [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+
+
+def commands():
+    """Every command of the app by its words, with its options."""
+    import cli
+
+    def walk(command, words):
+        if hasattr(command, "commands"):
+            for name, below in command.commands.items():
+                yield from walk(below, [*words, name])
+        else:
+            yield " ".join(words), [name for parameter in command.params for name in parameter.opts if name[0] == "-"]
+
+    return dict(walk(typer.main.get_command(cli.app), ["sweep"]))
+
+
+def test_every_command_and_option_stands_in_the_readme():
+    assert set(commands()) == {"sweep run", "sweep plan", "sweep report", "sweep recipes list", "sweep recipes show"}
+    for words, options in commands().items():
+        assert words in README
+        for option in options:
+            assert f"`{option}" in README, f"{words} {option}"
+
+
+def test_the_readme_names_no_option_that_is_not_there():
+    known = {option for options in commands().values() for option in options}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
+
+
+def test_every_recipe_stands_in_the_readme():
+    for path in (ROOT / "recipes").glob("*.yaml"):
+        assert f"`{path.stem}`" in README
+
+
+def test_the_page_of_recipe_keys_is_the_schemas():
+    script = "import make_recipe_keys as made; print(made.PAGE.read_text() == made.page())"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT / "docs", capture_output=True, text=True, check=True)
+    assert run.stdout == "True\n", "run: python docs/make_recipe_keys.py"
+
+
+@pytest.mark.parametrize("line", [line for line in code_lines(README) if line.startswith("sweep ")])
+def test_the_commands_of_the_readme_run(line, sweep, smoke_results, tmp_path):
+    shutil.copytree(smoke_results / "smoke", tmp_path / "results" / "digits")
+    shutil.copy(ROOT / "recipes" / "digits.yaml", tmp_path / "mine.yaml")
+    words = shlex.split(line.split(" > ")[0])[1:]
+    run = sweep(*words, *(["--dry-run"] if words[0] == "run" else []), cwd=tmp_path)
+    gate_failed = "--fail-under" in words and run.returncode == 1 and "is under" in run.stderr
+    assert run.returncode == 0 or gate_failed, run.stderr
+
+
+def test_the_readmes_own_recipe_can_be_trained(sweep, tmp_path):
+    [recipe] = re.findall(r"^```yaml\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(recipe)
+    assert sweep("plan", tmp_path / "mine.yaml").returncode == 0
+
+
+def test_the_python_of_the_readme_runs(tmp_path):
+    [code] = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    short = code.replace('"digits", ratios="0.25,0.5,1.0", seeds=3', '"smoke", ratios="0.25"')
+    assert short != code
+    run = subprocess.run([sys.executable, "-c", short], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert re.fullmatch(r"0\.25 0 [0-9.]+ 0\.[0-9]+\n", run.stdout)
+
+
+def test_the_make_targets_of_the_readme_are_there():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = {line.split()[1] for line in code_lines(README) if line.startswith("make ")}
+    assert targets == {"demo", "test"}
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
+
+
+def test_the_project_speaks_of_itself_alone():
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    for name in tracked:
+        if name != "LICENSE" and not name.startswith("tests/"):
+            text = (ROOT / name).read_text(encoding="utf-8")
+            assert not re.search(r"/work/|/root/|\bissue #?\d|\bTODO\b|\bFIXME\b", text), name

@@ -1,0 +1,218 @@
+"""Data: every random choice is a function of (seed, epoch, example), and of nothing else."""
+
+import random
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from plain_loop import cut_out, framed
+from sklearn.datasets import load_digits
+from small_stages import CPU, digits, smoke_task
+
+from sweep.recipe.datasets import DATASETS
+from sweep.train.data import Augmenter, Images, Normaliser, draw_augmentation, epoch_order, load_images, subset
+
+LABELS = digits().train.labels.numpy()
+N = len(LABELS)
+
+
+def order(seed=0, epoch=0, num_examples=N, method="epochs"):
+    return epoch_order(seed, epoch, num_examples, method, LABELS).tolist()
+
+
+def same(draws, others):
+    return all(torch.equal(getattr(draws, part), getattr(others, part)) for part in ("top", "left", "mirrored"))
+
+
+def test_an_epoch_holds_every_example_once():
+    assert sorted(order(seed=3, epoch=5)) == list(range(N))
+
+
+def test_the_order_is_a_function_of_seed_and_epoch_alone():
+    before = order(seed=3, epoch=5)
+    order(seed=3, epoch=4)
+    np.random.seed(1)
+    torch.manual_seed(1)
+    random.seed(1)
+    assert order(seed=3, epoch=5) == before
+    assert len({tuple(order(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
+
+
+def test_the_order_of_an_epoch_tells_nothing_of_its_augmentation():
+    """Two streams: with one, the first examples of an epoch would always be cropped in the same way."""
+    corners = [
+        draw_augmentation(0, 0, N, 8, 0.0, CPU).top.tolist(),
+        draw_augmentation(0, 0, N, 8, 0.0, CPU).left.tolist(),
+    ]
+    assert all(abs(np.corrcoef(order(), corner)[0, 1]) < 0.1 for corner in corners)
+
+
+@pytest.mark.parametrize("num_examples", [2, 432, 1441, N])
+def test_samples_are_drawn_anew_each_epoch_without_replacement(num_examples):
+    epochs = [order(epoch=epoch, num_examples=num_examples, method="samples") for epoch in range(3)]
+    assert all(len(epoch) == len(set(epoch)) == num_examples for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    if num_examples < N:
+        assert len({frozenset(epoch) for epoch in epochs}) == 3
+
+
+def test_fewer_samples_are_the_first_of_more():
+    assert order(num_examples=432, method="samples") == order(num_examples=1000, method="samples")[:432]
+    assert order(num_examples=N, method="samples") == order(method="epochs")
+
+
+def test_a_subset_is_the_same_in_every_epoch_and_for_every_seed():
+    epochs = [order(seed, epoch, 432, "subset") for seed in range(3) for epoch in range(3)]
+    assert {frozenset(epoch) for epoch in epochs} == {frozenset(subset(LABELS, 432).tolist())}
+    assert len({tuple(epoch) for epoch in epochs}) == 9, "it is shuffled anew"
+
+
+def test_subsets_are_nested_and_hold_the_classes_in_proportion():
+    sizes = np.bincount(LABELS)
+    smaller = set()
+    for num_examples in range(1, N + 1):
+        chosen = subset(LABELS, num_examples)
+        assert len(set(chosen.tolist())) == num_examples
+        assert smaller < set(chosen.tolist())
+        counts = np.bincount(LABELS[chosen], minlength=10)
+        assert np.abs(counts - sizes * num_examples / N).max() < 1
+        smaller = set(chosen.tolist())
+    assert subset(LABELS, N).tolist() == list(range(N))
+
+
+def test_a_subset_of_one_class_sorted_after_the_other_holds_both():
+    labels = np.repeat([0, 1], [40, 20])
+    assert np.bincount(labels[subset(labels, 30)]).tolist() == [20, 10]
+
+
+def test_augmentation_is_a_function_of_seed_and_epoch_alone():
+    def draw(seed, epoch):
+        return draw_augmentation(seed, epoch, N, 2, 0.5, CPU)
+
+    torch.manual_seed(0)
+    before = draw(3, 5)
+    torch.manual_seed(1)
+    np.random.seed(1)
+    assert same(draw(3, 5), before)
+    assert not same(draw(4, 5), before)
+    assert not same(draw(3, 4), before)
+
+
+def test_augmentation_does_not_depend_on_which_examples_an_epoch_draws():
+    whole, part = smoke_task("hflip_prob=0.5"), smoke_task("hflip_prob=0.5", "method=subset")
+    assert same(whole.draws(0, 1), part.draws(0, 1))
+
+
+def test_crops_start_at_every_corner_and_half_of_the_images_are_mirrored():
+    draws = draw_augmentation(0, 0, 10_000, 2, 0.5, CPU)
+    assert draws.top.unique().tolist() == draws.left.unique().tolist() == [0, 1, 2, 3, 4]
+    assert not torch.equal(draws.top, draws.left)
+    assert draws.mirrored.float().mean().item() == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize(("prob", "share"), [(0.0, 0.0), (1.0, 1.0)])
+def test_none_or_all_are_mirrored_where_that_is_asked(prob, share):
+    assert draw_augmentation(0, 0, 1000, 0, prob, CPU).mirrored.float().mean().item() == share
+
+
+def colour_images():
+    """Oblong, in three channels, every pixel of an image different: mixed-up axes show."""
+    pixels = torch.arange(6 * 3 * 5 * 7).reshape(6, 3, 5, 7) % 251
+    return Images(pixels.to(torch.uint8), torch.arange(6))
+
+
+def as_they_are():
+    """A dataset whose normalisation changes nothing."""
+    return replace(DATASETS["digits"], pixel_mean=(0.0, 0.0, 0.0), pixel_sd=(1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize(("padding", "prob"), [(0, 0.0), (2, 0.0), (0, 0.5), (2, 0.5), (3, 1.0)])
+def test_a_batch_is_cropped_and_mirrored_as_each_image_would_be_alone(padding, prob):
+    images = colour_images()
+    draws = draw_augmentation(1, 0, len(images), padding, prob, CPU)
+    examples = torch.tensor([4, 0, 5, 2])
+    batch = Augmenter(images, as_they_are(), padding, prob).batch(examples, draws)
+    frames = framed(images.pixels, padding)
+    alone = [cut_out(frames[i], padding, draws.top[i], draws.left[i], bool(draws.mirrored[i])) for i in examples]
+    assert torch.equal(batch, torch.stack(alone).float())
+
+
+def test_an_image_looks_the_same_in_whatever_batch_it_comes():
+    task = smoke_task("hflip_prob=0.5", "random_crop_padding=2")
+    draws = task.draws(0, 0)
+    images, labels = task.batch(torch.arange(64), draws)
+    for example in (0, 17, 63):
+        image, label = task.batch(torch.tensor([example]), draws)
+        assert torch.equal(image[0], images[example])
+        assert label[0] == labels[example]
+
+
+def test_augmenting_leaves_the_data_as_it_was():
+    task = smoke_task("hflip_prob=1", "random_crop_padding=2")
+    before = digits().train.pixels.clone()
+    task.batch(torch.arange(64), task.draws(0, 0))
+    assert torch.equal(digits().train.pixels, before)
+
+
+def test_normalised_training_images_have_mean_zero_and_standard_deviation_one():
+    images = Normaliser(DATASETS["digits"], CPU)(digits().train.pixels)
+    assert images.dtype == torch.float32
+    assert images.mean().item() == pytest.approx(0, abs=1e-4)
+    assert images.std(unbiased=False).item() == pytest.approx(1, abs=1e-4)
+
+
+def test_each_channel_is_normalised_by_its_own_mean_and_deviation():
+    dataset = replace(DATASETS["digits"], pixel_mean=(1.0, 2.0, 3.0), pixel_sd=(1.0, 2.0, 4.0))
+    normalised = Normaliser(dataset, CPU)(torch.full((1, 3, 2, 2), 7, dtype=torch.uint8))
+    assert normalised[0, :, 1, 0].tolist() == [6.0, 2.5, 1.0]
+
+
+def test_digits_are_split_as_stated():
+    """Within each class, in the order of the file, every fifth image is for evaluation."""
+    source = load_digits()
+    seen = defaultdict(int)
+    parts = {False: [], True: []}
+    for index, label in enumerate(source.target.tolist()):
+        seen[label] += 1
+        parts[seen[label] % 5 == 0].append(index)
+    for images, chosen in ((digits().train, parts[False]), (digits().evaluation, parts[True])):
+        assert images.labels.tolist() == source.target[chosen].tolist()
+        assert np.array_equal(images.pixels.squeeze(1).numpy(), source.images[chosen])
+
+
+def test_what_is_known_of_digits_without_loading_it_is_true():
+    dataset, data = DATASETS["digits"], digits()
+    assert (len(data.train), len(data.evaluation)) == (dataset.num_train, dataset.num_eval) == (1442, 355)
+    assert data.train.pixels.shape[1:] == data.evaluation.pixels.shape[1:] == dataset.shape
+    assert data.train.pixels.dtype == torch.uint8
+    assert data.train.labels.dtype == torch.int64
+    assert data.train.labels.unique().tolist() == list(range(dataset.num_classes))
+    pixels = data.train.pixels.double()
+    assert dataset.pixel_mean == (round(pixels.mean().item(), 4),)
+    assert dataset.pixel_sd == (round(pixels.std(unbiased=False).item(), 4),)
+
+
+def write_idx(path, values):
+    """The format of the MNIST family: two zero bytes, 8 for uint8, the number of axes, each axis's size, the bytes."""
+    sizes = b"".join(size.to_bytes(4, "big") for size in values.shape)
+    path.write_bytes(bytes([0, 0, 8, values.ndim]) + sizes + values.astype(np.uint8).tobytes())
+
+
+def test_fashion_mnist_is_read_from_its_four_files(tmp_path):
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    written = {}
+    for part, count in (("train", 7), ("t10k", 3)):
+        images = np.random.default_rng(count).integers(0, 256, (count, 28, 28))
+        labels = np.arange(count) + len(part)
+        write_idx(raw / f"{part}-images-idx3-ubyte", images)
+        write_idx(raw / f"{part}-labels-idx1-ubyte", labels)
+        written[part] = images, labels
+    train, evaluation = load_images(DATASETS["FashionMNIST"], tmp_path, CPU)
+    for images, (pixels, labels) in ((train, written["train"]), (evaluation, written["t10k"])):
+        assert images.pixels.shape == (len(labels), *DATASETS["FashionMNIST"].shape)
+        assert (images.pixels.dtype, images.labels.dtype) == (torch.uint8, torch.int64)
+        assert np.array_equal(images.pixels.squeeze(1).numpy(), pixels)
+        assert images.labels.tolist() == labels.tolist()
