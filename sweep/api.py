@@ -144,7 +144,7 @@ def run_sweep(
                 make_executor=lambda: make_executor(workspace),
                 prepare_job=PrepareJob(
                     dataset=loaded.recipe.dataset,
-                    data_path=os.path.abspath(loaded.recipe.data_path),
+                    data_path=loaded.recipe.data_path,
                     device=request.device,
                     threads=request.threads or loaded.recipe.threads or num_cores(),
                 ),

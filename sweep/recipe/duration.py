@@ -101,8 +101,7 @@ def _expand(item: str) -> Iterator[Ratio]:
     if stop < start:
         raise ValueError(f"{_shown(item)} is an empty range: it ends before it starts")
     for index in range(min(MAX_RATIOS + 1, (stop - start) // step + 1)):
-        value = start + index * step
-        yield Ratio(value, decimal_text(value))
+        yield Ratio.parse(decimal_text(start + index * step))
 
 
 def decimal_text(value: Fraction, places: int = 6) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.errors import Complaints, Problem, RecipeError, UsageError
+from sweep.printable import printable
 from sweep.recipe.schema import Recipe, check_recipe, nearest
 from sweep.recipe.strict_yaml import MAX_BYTES, read_mapping, read_value
 
@@ -56,7 +57,7 @@ def load_recipe(name_or_path: str, overrides: tuple[Override, ...] = ()) -> Load
     checked = check_recipe(values, places, default_place=shown_path(path))
     if isinstance(checked, list):
         raise RecipeError(checked)
-    return LoadedRecipe(checked, path.stem, path, places)
+    return LoadedRecipe(checked, printable(path.stem), path, places)
 
 
 def parse_settings(settings: tuple[str, ...]) -> tuple[Override, ...]:
@@ -81,7 +82,8 @@ def _parse_setting(setting: str) -> Override:
     key, equals, value = setting.partition("=")
     if not equals or not key.strip():
         raise UsageError(Problem(f"{setting!r} is not key=value", where="--set", fix="for example --set lr=0.2"))
-    return Override(key.strip(), read_value(value.strip(), f"--set {key.strip()}"), f"--set {key.strip()}")
+    key = key.strip()
+    return Override(key, read_value(value.strip(), "--set", key), "--set")
 
 
 def shipped_folder() -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -65,13 +65,19 @@ def read_mapping(data: bytes, where: str) -> Document:
     return document
 
 
-def read_value(text: str, where: str) -> object:
+def read_value(text: str, where: str, key: str) -> object:
     """Read one value as it would stand behind a key (`0.1`, `[3, 4]`): what `--set key=value` takes.
 
     Raises:
-        RecipeError: as `read_mapping`.
+        RecipeError: as `read_mapping`, with `where` and `key` in place of lines.
     """
-    return read_mapping(f"value: {text}".encode(), where).values["value"]
+    try:
+        values = read_mapping(f"value: {text}".encode("utf-8", "surrogateescape"), where).values
+    except RecipeError as error:
+        raise RecipeError(replace(problem, where=where, key=key) for problem in error.problems) from None
+    if values.keys() != {"value"}:
+        raise RecipeError(Problem("more than one value", where=where, key=key))
+    return values["value"]
 
 
 def _decode(data: bytes, where: str) -> str:
@@ -118,9 +124,9 @@ class _Reader:
             self._check_node(first)
             self._read_pairs(events, document.values, document.lines, depth=1)
         elif not (isinstance(first, yaml.ScalarEvent) and not first.value):
+            # The rest is not read: 64 KB of brackets would take minutes.
             self.complain(_line(first), "not a mapping", fix="write `key: value` lines")
-            for _ in events:
-                pass
+            raise RecipeError(self.problems)
 
     def _read_pairs(
         self, events: Iterator[yaml.Event], values: dict[str, object], lines: dict[str, int], depth: int

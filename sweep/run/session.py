@@ -50,19 +50,19 @@ class Session:
         Raises:
             UsageError: the workspace holds another sweep.
             MachineError: the machine cannot do it.
-        Interrupted: it was stopped before there was anything to train.
+            Interrupted: it was stopped before there was anything to train.
         """
         history = self._replay()
         check_recipe(history.last_start, self.plan.loaded.recipe, str(self.workspace.folder))
         missing = [stage for stage in self.plan.stages if not history.is_final(stage.id)]
-        if missing:
+        if missing or history.last_start is None:
             with self.make_executor() as executor:
                 environment = executor.prepare(self.prepare_job, stop)
                 check_environment(history.first_start, environment, str(self.workspace.folder))
                 self._record_start(history, environment.model_copy(update={"git_commit": git_commit()}))
                 self._tell_start(missing)
                 self._train(executor, deque(missing), history, stop)
-        elif history.last_start is not None:
+        else:
             self._record_start(history, history.last_start.environment)
         return read_history(self.workspace.journal)
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import base64
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sweep.errors import Outcome
 from sweep.recipe.duration import Ratio
@@ -116,6 +116,12 @@ class StageRecord(_Frozen):
     measurement: Measurement | None = None
     environment: Environment | None = None
     log: str | None = None
+
+    @model_validator(mode="after")
+    def _finished_means_measured(self) -> Self:
+        if self.outcome is Outcome.FINISHED and not (self.measurement and self.measurement.evaluations.steps):
+            raise ValueError("a finished Stage has a measurement, with at least one evaluation")
+        return self
 
 
 Record = Annotated[StartRecord | StageRecord, Field(discriminator="kind")]

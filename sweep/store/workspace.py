@@ -23,7 +23,7 @@ from sweep.clock import utc_now
 from sweep.errors import MachineError, Problem, UsageError
 from sweep.store.durable import make_folder, rename, replacing
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,79}(~[0-9]{1,4})?")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,79}(~[0-9]{1,4})*")
 
 
 @dataclass(frozen=True)

@@ -224,7 +224,7 @@ def test_a_key_of_an_option_is_refused_with_the_option(load: Callable[..., Loade
     with pytest.raises(RecipeError) as caught:
         make_plan(loaded, parse_ratios("1"), 1, 1000)
     (problem,) = caught.value.problems
-    assert (problem.where, problem.key, problem.ratio) == ("--set batch_size", "batch_size", "1")
+    assert (problem.where, problem.key, problem.ratio) == ("--set", "batch_size", "1")
 
 
 def test_a_key_left_at_its_default_is_refused_with_the_file(plan: Planner) -> None:

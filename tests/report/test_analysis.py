@@ -99,7 +99,9 @@ def test_shares_of_the_examples_with_as_many_batches_stay_apart(history_of: Make
 
 def test_the_largest_contention_is_told(history_of: Maker) -> None:
     history = history_of(
-        a_start(HALVES), finished(HALVES[0], contention=0.25), finished(HALVES[1], contention=None), ended(HALVES[2])
+        a_start([*HALVES, WHOLES[0]]),
+        *(finished(trial, contention=share) for trial, share in zip(HALVES, (0.125, 0.25, None), strict=True)),
+        ended(WHOLES[0]),
     )
     assert max_contention(trial_frame(history)) == 0.25
 

@@ -51,6 +51,7 @@ def test_the_realised_ratio_is_shown_where_it_differs(asked: str, realised: Frac
 
 def test_a_realised_ratio_is_exact_where_it_is_short() -> None:
     assert realised_text(Fraction(7, 20)) == "0.35"
+    assert realised_text(Fraction("12.3456")) == "12.3456"
     assert realised_text(Fraction(1, 3)) == "0.3333"
     assert realised_text(Fraction(1)) == "1.0"
 

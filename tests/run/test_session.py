@@ -1,5 +1,6 @@
 """A sweep with an executor that answers from a table: what is trained, in which order, and what is written down."""
 
+import os
 from collections import deque
 
 import pytest
@@ -197,6 +198,26 @@ def test_a_damaged_record_is_noticed_and_only_its_trial_runs_again(tmp_path):
     assert run(tmp_path, executor, events.append).is_complete
     assert len(executor.submitted) == 1
     assert any(isinstance(event, Noticed) and "journal.jsonl:3" in event.text for event in events)
+
+
+def test_a_damaged_start_record_is_written_anew_and_nothing_trains_again(tmp_path):
+    run(tmp_path, FakeExecutor())
+    journal = tmp_path / "smoke" / "journal.jsonl"
+    first, *rest = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([first.replace(b'"format":1', b'"format":0'), *rest]))
+    executor = FakeExecutor()
+    done = run(tmp_path, executor)
+    assert done.is_complete
+    assert not executor.submitted
+    assert len(done.history.results) == 3
+
+
+def test_a_recipe_whose_file_name_is_no_text_still_has_a_name(tmp_path):
+    path = os.fsencode(tmp_path) + b"/caf\xe9.yaml"
+    with open(path, "wb") as file:
+        file.write(b"model: small_cnn\ndataset: digits\nepochs: 8\n")
+    done = run(tmp_path, FakeExecutor(), recipe=os.fsdecode(path), name="odd")
+    assert done.history.last_start.recipe_name == r"caf\udce9"
 
 
 def test_warnings_are_told_before_anything_trains(tmp_path):

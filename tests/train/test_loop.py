@@ -120,18 +120,19 @@ def test_a_stage_that_starts_in_mid_epoch_takes_the_batches_from_there(no_warm_u
     assert (done.measurement.steps, done.measurement.images) == (10, 640)
 
 
-def test_a_rate_belongs_to_its_own_step():
-    """One step at full rate among steps at none: it moves the weights wherever it stands, each time to other ones."""
-    still = [0.0] * 30
-    settings = ("momentum=0", "opt=sgd", "weight_decay=0")
-    hashes = []
-    for rates in (still, *([*still[:k], 0.1, *still[k + 1 :]] for k in (0, 22, 29))):
-        task = smoke_task(*settings, kind=RecordingTask)
-        train(smoke_job(num_steps=30, rates=rates), task)
-        hashes.append(torch.cat([parameter.flatten() for parameter in task.model.parameters()]))
-    unmoved = torch.cat([parameter.flatten() for parameter in smoke_task().build_model(0).parameters()])
-    assert torch.equal(hashes[0], unmoved)
-    assert all(not torch.equal(moved, other) for i, moved in enumerate(hashes) for other in hashes[:i])
+@pytest.mark.parametrize("start_step", [0, 30])
+def test_a_rate_belongs_to_its_own_step(start_step):
+    """One step at full rate among steps at none moves the weights wherever it stands, each time to other ones."""
+
+    def parameters(rates):
+        task = smoke_task("opt=sgd", "momentum=0", kind=RecordingTask)
+        train(smoke_job(num_steps=start_step + 10, start_step=start_step, rates=rates), task)
+        return torch.cat([parameter.flatten() for parameter in task.model.parameters()])
+
+    still = parameters([0.0] * 10)
+    assert torch.equal(still, torch.cat([p.flatten() for p in smoke_task().build_model(0).parameters()]))
+    moved = [parameters([0.1 if step == k else 0.0 for step in range(10)]) for k in (0, 4, 9)]
+    assert all(not torch.equal(weights, other) for i, weights in enumerate(moved) for other in [still, *moved[:i]])
 
 
 def test_what_a_stage_has_cost_in_steps_and_images_is_counted():
@@ -156,7 +157,7 @@ def spiked(spike, num_steps=120):
     return [1e-3] * spike + [1e30] + [1e-3] * (num_steps - spike - 1)
 
 
-@pytest.mark.parametrize("spike", [0, 10, READ_EVERY - 2, READ_EVERY - 1, READ_EVERY, 70, 110, 118])
+@pytest.mark.parametrize("spike", [0, READ_EVERY - 2, READ_EVERY - 1, READ_EVERY, 70, 118])
 def test_a_stage_diverges_at_the_first_step_whose_loss_is_not_finite(spike):
     rates = spiked(spike)
     plain = train_plainly(smoke_recipe(), digits(), rates, seed=0, num_examples=1442)
@@ -167,7 +168,7 @@ def test_a_stage_diverges_at_the_first_step_whose_loss_is_not_finite(spike):
     assert bad > spike
     assert (trained.outcome, trained.reason) == (Outcome.DIVERGED, f"diverged at step {bad}")
     assert trained.measurement.weights_sha256 is None
-    assert bad < trained.measurement.steps <= bad + READ_EVERY
+    assert bad < trained.measurement.steps <= bad + 50
     assert trained.measurement.evaluations.steps == tuple(step for step in eval_steps if step <= bad)
 
 
@@ -212,10 +213,8 @@ def test_a_trial_that_diverged_has_no_accuracy(tmp_path):
 class Readings(TorchFunctionMode):
     """Counts what makes the host wait for a device: whatever takes a tensor's values out of it."""
 
-    NAMES = frozenset(
-        ("tolist", "item", "cpu", "numpy", "nonzero", "equal", "__repr__", "__format__")
-        + ("__bool__", "__float__", "__int__", "__index__", "__array__")
-    )
+    METHODS = frozenset(("tolist", "item", "cpu", "numpy", "nonzero", "equal"))
+    OPERATORS = frozenset(("__bool__", "__float__", "__int__", "__index__", "__array__", "__repr__", "__format__"))
 
     def __init__(self):
         super().__init__()
@@ -224,7 +223,7 @@ class Readings(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         name = getattr(function, "__name__", "")
-        if name in self.NAMES and not self.pauses:
+        if name in self.METHODS | self.OPERATORS and not self.pauses:
             self.counted[name] += 1
         return function(*args, **(kwargs or {}))
 
@@ -328,11 +327,25 @@ def test_each_second_is_counted_where_it_belongs_and_once(slow_task, hands):
     assert measurement.startup_seconds + measurement.train_seconds + measurement.eval_seconds == hands.seconds
 
 
-def test_evaluating_more_often_costs_no_training_time_but_the_drawing_of_an_epochs_order(slow_task):
+def test_evaluating_after_every_epoch_costs_no_training_time(slow_task):
     seldom = train(smoke_job(), slow_task).measurement
     often = train(smoke_job(eval_steps=(23, 46)), slow_task).measurement
     assert often.train_seconds == seldom.train_seconds
     assert often.eval_seconds == 2 * seldom.eval_seconds
+
+
+def test_training_time_ends_when_the_device_is_done(slow_task, hands, monkeypatch):
+    """What is still under way at the last step, or from the warm-up, is waited for before the clock is read."""
+    without = train(smoke_job(eval_steps=(23, 46)), slow_task).measurement
+
+    def wait(device):
+        hands.seconds += 0.5
+
+    monkeypatch.setattr(loop, "synchronize", wait)
+    measurement = train(smoke_job(eval_steps=(23, 46)), slow_task).measurement
+    assert measurement.train_seconds == without.train_seconds + 2 * 0.5
+    assert measurement.eval_seconds == without.eval_seconds
+    assert measurement.startup_seconds == without.startup_seconds + 0.5
 
 
 def test_warm_up_steps_are_no_training_time(slow_task, monkeypatch):
