@@ -13,16 +13,20 @@ from hypothesis import settings
 settings.register_profile("sweep", deadline=None, max_examples=150, print_blob=True, derandomize="CI" in os.environ)
 settings.load_profile("sweep")
 
-COMMAND = Path(sys.executable).with_name("sweep")
+
+@pytest.fixture(scope="session")
+def command():
+    """The path of the installed command."""
+    return Path(sys.executable).with_name("sweep")
 
 
 @pytest.fixture(scope="session")
-def sweep():
+def sweep(command):
     """Run the installed command as a user does: `sweep("run", "smoke")` -> its CompletedProcess."""
 
     def run(*arguments, cwd=None):
         return subprocess.run(
-            [COMMAND, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL
+            [command, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
 
     return run

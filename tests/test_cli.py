@@ -237,6 +237,15 @@ def test_a_diverged_trial_is_a_row_and_the_others_go_on(sweep, tmp_path):
     assert "steps to train" not in again.stderr
 
 
+def test_the_default_recipe_keeps_what_it_promises(sweep, tmp_path):
+    assert sweep("run", "--ratios", "0.25,1.0", "--seeds", "3", "--results", tmp_path).returncode == 0
+    assert sweep("report", "digits", "--results", tmp_path, "--fail-under", "97%").returncode == 0
+    rows = list(csv.DictReader(io.StringIO(sweep("report", "--results", tmp_path, "--format", "csv").stdout)))
+    quarter, whole = ([float(row["accuracy"]) for row in rows if row["ratio"] == ratio] for ratio in ("0.25", "1.0"))
+    assert len(quarter) == len(whole) == 3
+    assert sum(quarter) / 3 < sum(whole) / 3 - 0.005  # visibly lower: by more than half a point
+
+
 def test_recipes_are_listed_and_shown(sweep):
     names = [line.split()[0] for line in sweep("recipes", "list").stdout.splitlines()]
     assert names == ["digits", "fashion_mnist", "smoke"]
@@ -262,10 +271,8 @@ def test_names_that_leave_the_results_folder_are_refused(sweep, tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_reader_that_stops_reading_gets_no_complaint(smoke_results):
-    from conftest import COMMAND
-
-    pipeline = f"'{COMMAND}' report --results '{smoke_results}' --format csv | head -c 10"
+def test_a_reader_that_stops_reading_gets_no_complaint(command, smoke_results):
+    pipeline = f"'{command}' report --results '{smoke_results}' --format csv | head -c 10"
     run = subprocess.run(["bash", "-o", "pipefail", "-c", pipeline], capture_output=True, text=True)
     assert run.stdout == "recipe,rat"
     assert "Traceback" not in run.stderr

@@ -17,6 +17,7 @@ from sweep.plan.lengths import measure
 from sweep.plan.timeline import Timeline
 from sweep.recipe.duration import Ratio
 from sweep.recipe.library import LoadedRecipe
+from sweep.recipe.schema import MAX_SEED
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def make_plan(loaded: LoadedRecipe, ratios: tuple[Ratio, ...], num_seeds: int, d
         RecipeError: with everything that cannot be trained.
     """
     runs = tuple(measure(loaded.recipe, ratio, dataset_examples) for ratio in ratios)
-    if problems := refusals(loaded, runs):
+    if problems := [*_seed_problems(loaded, num_seeds), *refusals(loaded, runs)]:
         raise RecipeError(problems)
     timelines = tuple(Timeline(loaded.recipe, run) for run in runs)
     trials = make_grid(timelines, num_seeds)
@@ -67,6 +68,13 @@ def make_plan(loaded: LoadedRecipe, ratios: tuple[Ratio, ...], num_seeds: int, d
     order_seed = int(loaded.recipe.fingerprint[:8], 16)
     stages = _shuffled(tuple(_stage(trial, timelines) for trial in trials), order_seed)
     return Plan(loaded, timelines, trials, stages, order_seed, tuple(warnings(loaded, timelines)))
+
+
+def _seed_problems(loaded: LoadedRecipe, num_seeds: int) -> list[Problem]:
+    # numpy would read a longer seed as two words, and its order of one epoch could be that of another seed's.
+    last = loaded.recipe.seed + num_seeds - 1
+    message = f"seeds up to {last}: the largest is {MAX_SEED}"
+    return [Problem(message, loaded.place("seed"), "seed", fix="take a smaller seed")] if last > MAX_SEED else []
 
 
 def _stage(trial: Trial, timelines: tuple[Timeline, ...]) -> Stage:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib.util
+import os
+import shlex
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,7 +47,7 @@ class Dataset:
         """What is wrong with the dataset's files: absent, truncated or altered, each with the command that mends it."""
         fix = f"get it with: {self.get_command(data_path)}"
         root = self.root(data_path)
-        if root is None or not any((root / file.path).exists() for file in self.files):
+        if root is None or not any(os.path.exists(root / file.path) for file in self.files):
             return [Problem(f"dataset {self.name} is absent", where=str(root or data_path), key="dataset", fix=fix)]
         found = ((file, _file_problem(root / file.path, file)) for file in self.files)
         return [
@@ -56,7 +58,7 @@ class Dataset:
 
 
 def _file_problem(path: Path, file: DataFile) -> str | None:
-    if not path.is_file():
+    if not os.path.isfile(path):
         return "the file is absent"
     try:
         content = _content(path)
@@ -81,10 +83,10 @@ def _sklearn_data(data_path: Path) -> Path | None:
 
 
 def _torchvision_command(name: str) -> Callable[[Path], str]:
-    return lambda data_path: (
-        f'python -c "from torchvision.datasets import {name} as D; '
-        f'[D({str(data_path)!r}, train=t, download=True) for t in (True, False)]"'
-    )
+    code = f"import sys; from torchvision.datasets import {name} as D; "
+    code += "[D(sys.argv[1], train=t, download=True) for t in (True, False)]"
+    # Quoted: a user pastes it into a shell, and the path is the recipe's.
+    return lambda data_path: f'python -c "{code}" {shlex.quote(str(data_path))}'
 
 
 DATASETS: dict[str, Dataset] = {

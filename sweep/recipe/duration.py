@@ -130,7 +130,7 @@ class Duration:
     unit: Unit = Unit.EPOCH
 
     def __str__(self) -> str:
-        return f"{decimal_text(self.amount).removesuffix('.0')}{self.unit}"
+        return f"{decimal_text(self.amount, _MAX_CHARS).removesuffix('.0')}{self.unit}"
 
     @classmethod
     def parse(cls, value: object) -> Duration:
@@ -146,10 +146,12 @@ class Duration:
             text = f"{Decimal(repr(value)):f}ep"
         else:
             text = str(value).strip()
-        match = _DURATION.fullmatch(text) if len(text) <= _MAX_CHARS else None
+        # `.12` may be as long as the `0.12` that it is written back as.
+        match = _DURATION.fullmatch(text) if len(text.removeprefix("0")) <= _MAX_CHARS else None
         if match is None:
             raise ValueError(
-                f"{_shown(str(value))} is not a duration: write 5 or '5ep' (epochs), '400ba' (steps), '0.2dur' (run)"
+                f"{_shown(str(value))} is not a duration: write 5 or '5ep' (epochs), '400ba' (steps) or '0.2dur' "
+                f"(run), in at most {_MAX_CHARS} characters"
             )
         duration = cls(Fraction(match["amount"]), Unit(match["unit"]))
         if duration.unit is Unit.STEP and duration.amount.denominator != 1:

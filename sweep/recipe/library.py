@@ -14,7 +14,7 @@ from pathlib import Path
 from sweep.errors import Complaints, Problem, RecipeError, UsageError
 from sweep.printable import printable
 from sweep.recipe.schema import Recipe, check_recipe, nearest
-from sweep.recipe.strict_yaml import MAX_BYTES, read_mapping, read_value
+from sweep.recipe.strict_yaml import MAX_BYTES, read_value, survey_mapping
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SUFFIXES = (".yaml", ".yml")
@@ -50,13 +50,16 @@ def load_recipe(name_or_path: str, overrides: tuple[Override, ...] = ()) -> Load
         RecipeError: with everything that is wrong, each with its place.
     """
     path = find_recipe(name_or_path)
-    document = read_mapping(_read_bytes(path), shown_path(path))
+    document = survey_mapping(_read_bytes(path), shown_path(path))
     values = document.values | {override.key: override.value for override in overrides}
     places = {key: f"{shown_path(path)}:{line}" for key, line in document.lines.items()}
     places |= {override.key: override.place for override in overrides}
     checked = check_recipe(values, places, default_place=shown_path(path))
-    if isinstance(checked, list):
-        raise RecipeError(checked)
+    if isinstance(checked, list) or document.problems:
+        # What was refused while it was read has no value that could be wrong as well.
+        refused = {problem.key for problem in document.problems} - {override.key for override in overrides}
+        wrong = checked if isinstance(checked, list) else []
+        raise RecipeError([*document.problems, *(problem for problem in wrong if problem.key not in refused)])
     return LoadedRecipe(checked, printable(path.stem), path, places)
 
 
@@ -79,11 +82,18 @@ def parse_settings(settings: tuple[str, ...]) -> tuple[Override, ...]:
 
 
 def _parse_setting(setting: str) -> Override:
+    if not _is_unicode(setting):
+        raise UsageError(Problem(f"{setting!r} is not UTF-8", where="--set"))
     key, equals, value = setting.partition("=")
     if not equals or not key.strip():
         raise UsageError(Problem(f"{setting!r} is not key=value", where="--set", fix="for example --set lr=0.2"))
     key = key.strip()
     return Override(key, read_value(value.strip(), "--set", key), "--set")
+
+
+def _is_unicode(text: str) -> bool:
+    # Bytes of the command line that are not UTF-8 arrive as lone surrogates.
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def shipped_folder() -> Path:
@@ -113,11 +123,10 @@ def find_recipe(name_or_path: str) -> Path:
         raise RecipeError(Problem(f"{name_or_path!r} is no path", where="RECIPE"))
     if os.sep in name_or_path or name_or_path.endswith(_SUFFIXES):
         path = Path(name_or_path)
-        if path.is_file():
+        if os.path.isfile(path):
             return path
-        raise RecipeError(
-            Problem("there is no such file", where=name_or_path, fix="sweep recipes list shows the shipped ones")
-        )
+        message = "not a regular file" if os.path.exists(path) else "there is no such file"
+        raise RecipeError(Problem(message, where=name_or_path, fix="sweep recipes list shows the shipped ones"))
     shipped = shipped_recipes()
     if name_or_path not in shipped:
         hint = nearest(name_or_path, list(shipped))

@@ -46,7 +46,7 @@ assert set(get_args(Scheduler)) == set(SCHEDULES)
 
 # What may differ between two runs of one baseline: how it is scaled and repeated, where it runs, what an hour costs.
 NOT_IN_FINGERPRINT = frozenset({"method", "seed", "threads", "price", "data_path"})
-_MAX_SEED = 2**32 - 1
+MAX_SEED = 2**32 - 1
 
 
 def _not_zero(duration: Duration) -> Duration:
@@ -150,7 +150,7 @@ class Recipe(BaseModel):
     hflip_prob: Number = Field(0.0, ge=0, le=1, description="probability that a training image is mirrored")
 
     method: Method = Field("epochs", description="ours: what a ratio scales")
-    seed: int = Field(0, ge=0, le=_MAX_SEED, description="ours: first seed of a sweep")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="ours: first seed of a sweep")
     threads: int | None = Field(
         None, ge=1, le=4096, description="ours: CPU threads of a training process; default: all cores"
     )
@@ -176,8 +176,9 @@ class Recipe(BaseModel):
 
 def nearest(name: str, known: Mapping[str, object] | Iterator[str] | list[str]) -> str:
     """The known spelling that is closest to `name`, as the tail of a message; empty where none is close."""
-    matches = get_close_matches(name.replace("-", "_"), list(known), n=1, cutoff=0.6)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
+    spellings = {spelling.casefold(): spelling for spelling in known}
+    matches = get_close_matches(name.casefold().replace("-", "_"), list(spellings), n=1, cutoff=0.6)
+    return f"; did you mean {spellings[matches[0]]!r}?" if matches else ""
 
 
 def check_recipe(values: Mapping[str, object], place: Mapping[str, str], default_place: str) -> Recipe | list[Problem]:
@@ -189,25 +190,28 @@ def check_recipe(values: Mapping[str, object], place: Mapping[str, str], default
     def problem(key: str, message: str) -> Problem:
         return Problem(message, where=place.get(key, default_place), key=key)
 
-    problems = [problem(key, message) for key, message in _cross_checks(values)]
+    known = {key: value for key, value in values.items() if key in Recipe.model_fields}
+    problems = [
+        problem(key, f"unknown key{nearest(key, list(Recipe.model_fields))}") for key in values if key not in known
+    ]
+    problems += [problem(key, message) for key, message in _cross_checks(known)]
     try:
-        recipe = Recipe.model_validate(dict(values))
+        recipe = Recipe.model_validate(known)
     except ValidationError as error:
         problems += [problem(str(entry["loc"][0]), _message(dict(entry))) for entry in error.errors()]
-    return problems or recipe
+    order = {key: index for index, key in enumerate(place)}  # as in the file, with what is missing at the end
+    return sorted(problems, key=lambda found: order.get(found.key or "", len(order))) or recipe
 
 
 def _message(entry: dict[str, Any]) -> str:
     key = str(entry["loc"][0])
+    item = f"item {entry['loc'][1] + 1}: " if len(entry["loc"]) > 1 and isinstance(entry["loc"][1], int) else ""
     match entry["type"]:
-        case "extra_forbidden":
-            return f"unknown key{nearest(key, list(Recipe.model_fields))}"
         case "missing":
             return "missing: a recipe must name it"
         case "value_error":
-            return str(entry["ctx"]["error"])
-    text = str(entry["msg"]).replace("Input should", "should")
-    item = f"item {entry['loc'][1] + 1} " if len(entry["loc"]) > 1 and isinstance(entry["loc"][1], int) else ""
+            return f"{item}{entry['ctx']['error']}"
+    text = str(entry["msg"]).replace("Input should", "should").replace("String should", "should")
     value = entry["input"]
     hint = nearest(value, _choices(key)) if entry["type"] == "literal_error" and isinstance(value, str) else ""
     return f"{item}{text}, not {_shown(value)}{hint}"

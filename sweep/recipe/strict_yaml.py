@@ -39,10 +39,11 @@ _MAX_NUMBER_CHARS = 40
 
 @dataclass(frozen=True)
 class Document:
-    """The mapping that a text holds, and the line (from 1) of each of its top-level keys."""
+    """The mapping that a text holds, the line (from 1) of each of its top-level keys, and what was refused in it."""
 
     values: dict[str, object]
     lines: dict[str, int]
+    problems: list[Problem]
 
 
 def read_mapping(data: bytes, where: str) -> Document:
@@ -51,18 +52,29 @@ def read_mapping(data: bytes, where: str) -> Document:
     Raises:
         RecipeError: with everything that is wrong, each with its line.
     """
+    document = survey_mapping(data, where)
+    if document.problems:
+        raise RecipeError(document.problems)
+    return document
+
+
+def survey_mapping(data: bytes, where: str) -> Document:
+    """Read as `read_mapping` does, but go on past whatever can be passed over: it is in the document's `problems`.
+
+    Raises:
+        RecipeError: where the reading ends early: not UTF-8, not YAML, no mapping, empty, too long or too deep.
+    """
     text = _decode(data, where)
     reader = _Reader(where)
     try:
-        document = reader.read(text)
+        return reader.read(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         reader.complain(line, f"not YAML: {error.problem or error.context}")
-    except yaml.YAMLError as error:
-        reader.complain(1, f"not YAML: {str(error).splitlines()[0]}")
-    if reader.problems:
-        raise RecipeError(reader.problems)
-    return document
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        reader.complain(line, f"not YAML: {chr(error.character)!r} is no printable character")
+    raise RecipeError(reader.problems)
 
 
 def read_value(text: str, where: str, key: str) -> object:
@@ -108,7 +120,7 @@ class _Reader:
 
     def read(self, text: str) -> Document:
         events = iter(yaml.parse(text, Loader=yaml.SafeLoader))
-        document = Document({}, {})
+        document = Document({}, {}, self.problems)
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if document.lines:
@@ -117,6 +129,7 @@ class _Reader:
                 self._read_root(next(events), events, document)
         if not document.values and not self.problems:
             self.complain(1, "empty", fix="write at least one `key: value`")
+            raise RecipeError(self.problems)
         return document
 
     def _read_root(self, first: yaml.Event, events: Iterator[yaml.Event], document: Document) -> None:

@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import COMMAND
 
 from sweep.store.history import read_history
 from sweep.store.journal import replay
@@ -16,13 +15,31 @@ from sweep.store.journal import replay
 LONG = ("--set", "epochs=100000", "--ratios", "0.5,1.0")
 
 
-def start(results, *arguments):
-    return subprocess.Popen(
-        [COMMAND, "run", "smoke", "--results", results, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def start(command, tmp_path):
+    """Start a sweep whose results lie in `tmp_path`."""
+
+    def start(*arguments):
+        words = [command, "run", "smoke", "--results", tmp_path, *arguments]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+@pytest.fixture
+def start_training(start):
+    """Start a sweep, and wait until its Worker is in the middle of a Stage: it uses the processor, having been idle."""
+
+    def start_training(*arguments):
+        sweep = start(*arguments)
+        wait_for_line(sweep.stderr, "steps to train")
+        [worker] = workers_of(sweep.pid)
+        idle_ticks = cpu_ticks(worker)
+        while cpu_ticks(worker) < idle_ticks + 30:
+            assert is_alive(worker)
+        return sweep, worker
+
+    return start_training
 
 
 def workers_of(pid):
@@ -46,17 +63,6 @@ def wait_for_line(stream, pattern):
     raise AssertionError(f"the program ended without printing {pattern}")
 
 
-def start_and_wait_until_training(results, *arguments):
-    """A running sweep, and its Worker in the middle of a Stage: it uses the processor, having been idle before."""
-    sweep = start(results, *arguments)
-    wait_for_line(sweep.stderr, "steps to train")
-    [worker] = workers_of(sweep.pid)
-    idle_ticks = cpu_ticks(worker)
-    while cpu_ticks(worker) < idle_ticks + 30:
-        assert is_alive(worker)
-    return sweep, worker
-
-
 def cpu_ticks(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
 
@@ -76,8 +82,8 @@ def check_invariants(results):
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_worker_and_prints_the_partial_table(tmp_path, number, exit_code):
-    sweep, worker = start_and_wait_until_training(tmp_path, *LONG)
+def test_a_signal_ends_the_worker_and_prints_the_partial_table(start_training, tmp_path, number, exit_code):
+    sweep, worker = start_training(*LONG)
     sweep.send_signal(number)
     stdout, stderr = sweep.communicate(timeout=50)
     assert sweep.returncode == exit_code
@@ -90,8 +96,8 @@ def test_a_signal_ends_the_worker_and_prints_the_partial_table(tmp_path, number,
     assert {result.outcome.value for result in history.results} == {"interrupted", "missing"}
 
 
-def test_a_signal_while_the_worker_still_starts_ends_it_too(tmp_path):
-    sweep = start(tmp_path, *LONG)
+def test_a_signal_while_the_worker_still_starts_ends_it_too(start):
+    sweep = start(*LONG)
     while not workers_of(sweep.pid):
         assert sweep.poll() is None
     [worker] = workers_of(sweep.pid)
@@ -102,9 +108,9 @@ def test_a_signal_while_the_worker_still_starts_ends_it_too(tmp_path):
     assert "Traceback" not in stdout + stderr
 
 
-def test_an_interrupted_sweep_is_finished_by_running_it_again(tmp_path, sweep):
+def test_an_interrupted_sweep_is_finished_by_running_it_again(start, tmp_path, sweep):
     arguments = ("--set", "epochs=40", "--ratios", "0.1,0.2,1.0")
-    first = start(tmp_path, *arguments)
+    first = start(*arguments)
     wait_for_line(first.stderr, "seed 0: finished")
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=50)
@@ -119,9 +125,9 @@ def test_an_interrupted_sweep_is_finished_by_running_it_again(tmp_path, sweep):
         assert after[key].train_seconds == result.train_seconds  # recorded once, never measured again
 
 
-def test_a_killed_worker_is_a_row_and_the_other_trials_go_on(tmp_path, sweep):
+def test_a_killed_worker_is_a_row_and_the_other_trials_go_on(start_training, tmp_path, sweep):
     arguments = ("--set", "epochs=40", "--ratios", "0.1,0.2,1.0")
-    running, worker = start_and_wait_until_training(tmp_path, *arguments)
+    running, worker = start_training(*arguments)
     os.kill(worker, signal.SIGKILL)
     stdout, _ = running.communicate(timeout=50)
     assert running.returncode == 1
@@ -133,8 +139,8 @@ def test_a_killed_worker_is_a_row_and_the_other_trials_go_on(tmp_path, sweep):
     assert {result.outcome.value for result in check_invariants(tmp_path).results} == {"finished"}
 
 
-def test_no_worker_outlives_a_killed_sweep(tmp_path):
-    sweep, worker = start_and_wait_until_training(tmp_path, *LONG)
+def test_no_worker_outlives_a_killed_sweep(start_training, tmp_path):
+    sweep, worker = start_training(*LONG)
     os.kill(worker, signal.SIGSTOP)  # even one that cannot notice by itself
     sweep.kill()
     sweep.communicate(timeout=50)
@@ -143,8 +149,8 @@ def test_no_worker_outlives_a_killed_sweep(tmp_path):
     check_invariants(tmp_path)
 
 
-def test_a_second_sweep_on_the_same_folder_is_refused_while_the_first_runs(tmp_path, sweep):
-    first = start(tmp_path, *LONG)
+def test_a_second_sweep_on_the_same_folder_is_refused_while_the_first_runs(start, tmp_path, sweep):
+    first = start(*LONG)
     wait_for_line(first.stderr, "steps to train")
     second = sweep("run", "smoke", "--results", tmp_path, *LONG)
     first.send_signal(signal.SIGINT)

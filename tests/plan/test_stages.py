@@ -4,6 +4,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
+
+from sweep.errors import RecipeError
 from sweep.plan.stages import Plan
 from sweep.recipe.datasets import DATASETS
 
@@ -88,3 +91,10 @@ def test_a_shipped_recipe_is_planned_without_torch_or_the_data() -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         steps_per_epoch = -(-DATASETS[dataset].num_train // batch_size)
         assert done.stdout == f"{3 * steps_per_epoch * epochs * 7 // 4} []\n"
+
+
+def test_seeds_beyond_the_largest_are_refused_beside_other_mistakes(plan) -> None:
+    plan("1", num_seeds=2, epochs=20, seed=2**32 - 2)
+    with pytest.raises(RecipeError) as caught:
+        plan("0.01,1", num_seeds=3, epochs=20, seed=2**32 - 2)
+    assert [problem.key for problem in caught.value.problems] == ["seed", "epochs"]

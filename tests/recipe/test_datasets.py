@@ -2,7 +2,10 @@
 
 import gzip
 import hashlib
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +73,45 @@ def test_a_file_that_is_not_whole_is_named_with_the_command_that_gets_it(
 
 def test_the_digits_that_are_installed_are_whole(tmp_path):
     assert DATASETS["digits"].problems(tmp_path) == []
+
+
+def test_every_file_that_is_not_whole_is_named_at_once(dataset, folder, tmp_path):
+    (folder / "images.gz").write_bytes(b"")
+    (folder / "labels").unlink()
+    assert [problem.where for problem in dataset.problems(tmp_path)] == [
+        str(folder / "images.gz"),
+        str(folder / "labels"),
+    ]
+
+
+def test_a_folder_in_place_of_a_file_is_no_data(dataset, folder, tmp_path):
+    (folder / "labels").unlink()
+    (folder / "labels").mkdir()
+    [problem] = dataset.problems(tmp_path)
+    assert "the file is absent" in problem.message
+
+
+@pytest.mark.parametrize("name", ["a file", "x" * 5000, "nul\0"])
+def test_a_data_path_that_can_hold_nothing_holds_no_data(dataset, tmp_path, name):
+    (tmp_path / "a file").write_bytes(b"")
+    [problem] = dataset.problems(tmp_path / name)
+    assert "FashionMNIST is absent" in problem.message
+
+
+@pytest.mark.parametrize("name", ["data", "my data", "$(echo gone)", "it's `here`", 'a "b" $HOME'])
+def test_the_command_downloads_both_splits_into_the_data_path_whatever_its_name(dataset, tmp_path, name):
+    package = tmp_path / "stand-in" / "torchvision"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "datasets.py").write_text("def FashionMNIST(*call, train, download): print((*call, train, download))")
+    environment = {"PATH": str(Path(sys.executable).parent), "PYTHONPATH": str(package.parent), "HOME": "/nowhere"}
+    command = dataset.get_command(tmp_path / name)
+    run = subprocess.run(["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [str((str(tmp_path / name), train, True)) for train in (True, False)]
+
+
+def test_digits_without_scikit_learn_are_absent_with_the_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    [problem] = DATASETS["digits"].problems(tmp_path)
+    assert str(problem).startswith(f"{tmp_path}: dataset: dataset digits is absent (get it with: python -m pip install")
+    assert "scikit-learn" in problem.fix

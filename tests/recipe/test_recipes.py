@@ -1,14 +1,16 @@
 """Recipes as a user writes them: every mistake named with its place, and a fingerprint that means what it should."""
 
+import json
+import os
 import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweep.errors import RecipeError, UsageError
-from sweep.recipe.library import find_recipe, load_recipe, parse_settings, shipped_recipes
+from sweep.recipe.library import load_recipe, parse_settings, shipped_recipes
 from sweep.recipe.schema import NOT_IN_FINGERPRINT, Recipe
 
 MINIMAL = "model: small_cnn\ndataset: digits\n"
@@ -41,12 +43,26 @@ def problems(load):
     [
         ("epocs: 3", "epocs: unknown key; did you mean 'epochs'?"),
         ("lr-step-size: 3", "lr-step-size: unknown key; did you mean 'lr_step_size'?"),
+        ("LR: 3", "LR: unknown key; did you mean 'lr'?"),
         ("zzz: 3", "zzz: unknown key"),
+        ("1: 3", "1: unknown key"),
+        ("<<: {lr: 1}", "<<: unknown key"),
+        ('"\\ud800": 3', ": unknown key"),
         ("lr: fast", "lr: should be a valid number, not 'fast'"),
         ("lr: .nan", "lr: should be a finite number, not nan"),
         ("lr: .inf", "lr: should be a finite number"),
         ("lr: -0.1", "lr: should be greater than 0, not -0.1"),
         ("lr: true", "lr: should be a valid number, not True"),
+        ("lr: '0.1'", "lr: should be a valid number, not '0.1'"),
+        ("lr: 1_000", "lr: should be a valid number, not '1_000'"),
+        ("lr: 1e999999999", "lr: should be a finite number, not inf"),
+        ("lr: [0.1]", "lr: should be a valid number, not [0.1]"),
+        ("lr:", "lr: should be a valid number, not None"),
+        ("momentum: .inf", "momentum: should be a finite number, not inf"),
+        ("lr_min: -1", "lr_min: should be greater than or equal to 0, not -1.0"),
+        ("data_path: ''", "data_path: should have at least 1 character, not ''"),
+        ('data_path: "\\ud800"', "data_path: should be a valid string"),
+        ("opt: SGD", "not 'SGD'; did you mean 'sgd'?"),
         ("batch_size: 64.0", "batch_size: should be a valid integer, not 64.0"),
         ("batch_size: 0", "batch_size: should be greater than or equal to 1"),
         ("batch_size: 010", "batch_size: should be a valid integer, not '010'"),
@@ -57,8 +73,16 @@ def problems(load):
         ("epochs: 500ba", "epochs: a length in steps scales only with `method: steps`"),
         ("epochs: -3", "epochs: '-3' is not a duration"),
         ("epochs:", "epochs: 'None' is not a duration"),
+        ("epochs: 1:30", "epochs: '1:30' is not a duration"),
+        ("epochs: 1e999999999", "epochs: 'inf' is not a duration"),
+        ("epochs: '1e999999999'", "epochs: '1e999999999' is not a duration"),
+        ("epochs: ٣", "epochs: '٣' is not a duration"),
+        ("epochs: 99999999999999999999", "in at most 20 characters"),
+        ("lr_warmup_epochs: 1.5ba", "lr_warmup_epochs: '1.5ba' is not a whole number of steps"),
+        ("lr_cooldown: 1.1dur", "lr_cooldown: '1.1dur' is more than the whole run"),
         ("lr_milestones: 30", "lr_milestones: write a list"),
-        ("lr_milestones: [30, x]", "'x' is not a duration"),
+        ("lr_milestones: [30, x]", "lr_milestones: item 2: 'x' is not a duration"),
+        ("lr_milestones: [0, 30]", "lr_milestones: item 1: must be above zero"),
         ("lr_scheduler: multisteplr", "lr_milestones: missing: lr_scheduler multisteplr needs it"),
         ("lr_scheduler: cosineannealingwarmrestarts", "lr_t_0: missing"),
         ("lr_scheduler: coslr", "lr_scheduler: should be 'steplr'"),
@@ -75,6 +99,61 @@ def test_a_mistake_is_named_with_file_line_and_key(problems, line, words):
     place = "r.yaml" if "missing" in words else "r.yaml:4"
     assert problem.startswith(f"{place}: ")
     assert words in problem
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("dataset: FashionMnist", "unknown dataset 'FashionMnist'; did you mean 'FashionMNIST'?"),
+        ("dataset: 3", "dataset: should be a valid string, not 3"),
+        ("", "dataset: missing: a recipe must name it"),
+    ],
+)
+def test_a_dataset_that_is_not_known_is_named(problems, lines, words):
+    [problem] = problems(f"model: small_cnn\n{lines}\n")
+    assert words in problem
+
+
+def test_mistakes_of_reading_and_of_meaning_are_reported_together(problems):
+    text = """\
+model: small_cnn
+model: small_cnn
+dataset: digits
+lrr: 1
+momentum: .nan
+lr: &fast 1
+lr_min: *fast
+opt: !!str 3
+batch_size: -1
+{a: b}: 1
+label_smoothing: 1e-999 # nothing wrong
+epochs: many
+"""
+    found = [problem.split(":")[:3] for problem in problems(text)]
+    assert sorted((int(line), key.strip()) for _, line, key in found) == [
+        (2, "model"),
+        (4, "lrr"),
+        (5, "momentum"),
+        (6, "lr"),
+        (7, "lr_min"),
+        (8, "opt"),
+        (9, "batch_size"),
+        (10, "a key must be a plain word"),
+        (12, "epochs"),
+    ]
+
+
+def test_mistakes_of_meaning_come_in_the_order_of_the_file_and_what_is_missing_last(problems):
+    found = problems("seed: x\nzz: 1\ndataset: nope\nlr: 0\n", "momentum=2")
+    assert [problem.split(":")[1].strip() for problem in found] == ["1", "2", "3", "4", "momentum", "model"]
+
+
+def test_a_setting_mends_a_key_of_the_file_but_not_its_yaml(load, problems):
+    assert load(f"{MINIMAL}lr: fast\n", "lr=0.5").recipe.lr == 0.5
+    assert problems(f"{MINIMAL}lr: 1\nlr: 2\n", "lr=x") == [
+        "r.yaml:4: lr: given twice; first on line 3 (keep one of them)",
+        "--set: lr: should be a valid number, not 'x'",
+    ]
 
 
 def test_every_mistake_of_a_recipe_is_reported_at_once(problems):
@@ -107,10 +186,36 @@ def test_a_setting_takes_the_place_of_a_key_and_names_itself(load):
     assert loaded.place("epochs") == "r.yaml"
 
 
-@pytest.mark.parametrize("setting", ["lr", "=3", "lr=[", "lr=&a 1", "lr=1\nmomentum: 0.5", "lr=1\n---\na: 1"])
-def test_a_setting_that_is_none_is_refused(setting):
-    with pytest.raises(UsageError, match="--set"):
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("lr", "--set: 'lr' is not key=value"),
+        ("=3", "--set: '=3' is not key=value"),
+        ("lr=[", "--set: lr: not YAML"),
+        ("lr=&a 1", "--set: lr: an anchor (&a)"),
+        ("lr=!t 1", "--set: lr: a tag (!t)"),
+        ("lr=1\nmomentum: 0.5", "--set: lr: more than one value"),
+        ("lr=1\nvalue: 0.5", "--set: lr: given twice"),
+        ("lr=1\n---\na: 1", "--set: lr: a second document"),
+        ("lr=" + "9" * 70_000, "--set: lr: over 65536 bytes"),
+        ("lr=\udcff", r"--set: 'lr=\udcff' is not UTF-8"),
+        ("l\ud800=1", r"--set: 'l\ud800=1' is not UTF-8"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused(setting, message):
+    with pytest.raises(UsageError) as refused:
         parse_settings((setting,))
+    assert str(refused.value).startswith(message)
+
+
+def test_every_setting_that_is_none_is_refused_at_once():
+    with pytest.raises(UsageError) as refused:
+        parse_settings(("lr", "epochs=[", "seed=1", "seed=2", "momentum=0.5"))
+    assert [problem.key for problem in refused.value.problems] == [None, "epochs", "seed"]
+
+
+def test_a_setting_may_hold_equals_signs_and_spaces(load):
+    assert load(MINIMAL, " data_path = a=b c ").recipe.data_path == "a=b c"
 
 
 def test_a_key_set_twice_is_refused():
@@ -118,10 +223,59 @@ def test_a_key_set_twice_is_refused():
         parse_settings(("lr=1", "lr=2"))
 
 
-@pytest.mark.parametrize("name", ["digit", "nope", "", "a\0b", "./absent.yaml", "absent.yml", "/dev/zero", "/"])
-def test_a_recipe_that_is_not_there_is_refused(name):
-    with pytest.raises(RecipeError):
-        find_recipe(name)
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("digit", "RECIPE: there is no recipe 'digit'; did you mean 'digits'? (shipped: digits, fashion_mnist, smoke"),
+        ("Fashion-MNIST", "RECIPE: there is no recipe 'Fashion-MNIST'; did you mean 'fashion_mnist'?"),
+        ("nope", "RECIPE: there is no recipe 'nope' (shipped: "),
+        ("", "RECIPE: there is no recipe '' (shipped: "),
+        ("a\0b", r"RECIPE: 'a\x00b' is no path"),
+        ("./absent.yaml", "./absent.yaml: there is no such file (sweep recipes list shows the shipped ones)"),
+        ("absent.yml", "absent.yml: there is no such file"),
+        ("digits.yaml/", "digits.yaml/: there is no such file"),
+        (f"./{'x' * 5000}", f"./{'x' * 5000}: there is no such file"),
+        ("\udcff.yaml", "\udcff.yaml: there is no such file"),
+        ("/dev/zero", "/dev/zero: not a regular file"),
+        ("/", "/: not a regular file"),
+        ("./pipe.yaml", "./pipe.yaml: not a regular file"),
+        ("folder.yaml", "folder.yaml: not a regular file"),
+    ],
+)
+def test_a_recipe_that_is_not_there_is_refused(tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.yaml")
+    Path("folder.yaml").mkdir()
+    with pytest.raises(RecipeError) as refused:
+        load_recipe(name)
+    assert str(refused.value).startswith(message)
+    assert refused.value.exit_code == 2
+
+
+def test_a_recipe_that_goes_away_before_it_is_read_is_refused(load, monkeypatch):
+    load(MINIMAL)
+    monkeypatch.setattr(os.path, "isfile", lambda path: True)
+    with pytest.raises(RecipeError, match=r"gone\.yaml: cannot be read: No such file"):
+        load_recipe("gone.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "r.yaml:1: empty"),
+        (b"model: small_cnn\n# caf\xe9\n", "r.yaml:2: not UTF-8: byte 0xe9"),
+        (b"#" * 70_000, "r.yaml: over 65536 bytes"),
+        (b"[" * 60_000, "r.yaml:1: not a mapping"),
+        (b"model: " + b"[" * 60_000, "r.yaml:1: nested more than 4 deep"),
+        (b"model: a\n---\nmodel: b\n", "r.yaml:2: a second document"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_named_as_it_was_given(tmp_path, monkeypatch, content, message):
+    monkeypatch.chdir(tmp_path)
+    Path("r.yaml").write_bytes(content)
+    with pytest.raises(RecipeError) as refused:
+        load_recipe("r.yaml")
+    assert str(refused.value).startswith(message)
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
@@ -137,6 +291,39 @@ def test_the_fingerprint_ignores_how_a_recipe_is_written(load):
     first = load(f"{MINIMAL}lr: 0.1\nepochs: 5\n").recipe.fingerprint
     second = load("# other\nepochs: 5ep\ndataset: digits\nmodel: small_cnn\nmomentum: 0.9\n").recipe.fingerprint
     assert first == second
+
+
+def test_the_fingerprint_ignores_defaults_that_are_written_out_and_the_order_of_keys(load):
+    short = load(MINIMAL).recipe
+    explicit = sorted(short.model_dump(mode="json").items(), reverse=True)
+    text = "".join(f"{key}: {json.dumps(value)} # as it is\n" for key, value in explicit)
+    assert load(text).places.keys() == Recipe.model_fields.keys()
+    assert load(text).recipe.fingerprint == short.fingerprint
+
+
+@pytest.mark.parametrize("key", ["epochs", "lr_warmup_epochs", "lr_step_size", "lr_t_0", "lr_cooldown"])
+def test_a_plain_number_of_epochs_and_the_same_written_as_a_duration_are_one_recipe(load, key):
+    assert load(MINIMAL, f"{key}=5").recipe == load(MINIMAL, f"{key}=5ep").recipe
+    assert load(MINIMAL, f"{key}=5").recipe.fingerprint == load(MINIMAL, f"{key}=5.0ep").recipe.fingerprint
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "lr": st.floats(1e-9, 1e9),
+            "lr_warmup_epochs": st.decimals(0, 1000, places=7).map(float),
+            "lr_milestones": st.lists(st.decimals("0.0000001", 1000, places=7).map(float), max_size=3),
+            "lr_cooldown": st.decimals("0.001", 1, places=7).map(lambda amount: f"{amount:f}dur"),
+        },
+    )
+)
+def test_a_recipe_that_is_written_down_is_read_back_the_same(keys):
+    recipe = Recipe.model_validate({"model": "small_cnn", "dataset": "digits"} | keys)
+    again = Recipe.model_validate(json.loads(json.dumps(recipe.model_dump(mode="json"))), strict=False)
+    assert again == recipe
+    assert again.fingerprint == recipe.fingerprint
 
 
 # A value for every key that is not its default.
@@ -207,3 +394,87 @@ def test_any_values_make_a_recipe_or_are_refused(values):
 
     checked = check_recipe({"model": "small_cnn", "dataset": "digits"} | values, {}, "r.yaml")
     assert isinstance(checked, Recipe) or all(str(problem).startswith("r.yaml: ") for problem in checked)
+
+
+# What hurts a reader of YAML, put at any place of a recipe that is whole.
+BARBS = [
+    *(
+        b"&a ",
+        b"*a",
+        b"!!python/name:os ",
+        b"<<: ",
+        b"[",
+        b"{",
+        b"]",
+        b"}",
+        b": ",
+        b"- ",
+        b"? ",
+        b"|",
+        b">",
+        b"'",
+        b'"',
+    ),
+    *(b"#", b"%", b"\t", b"\n", b"\r", b"\n---\n", b"\n...\n", b"\0", b"\x1b", b"\xff", b"\xef\xbb\xbf", b"\xc2\x85"),
+    *(
+        b'"\\ud800"',
+        b'"\\ud800": 1\n',
+        b"lr: 1\n",
+        b" 1e999999999",
+        b"-",
+        b".nan",
+        b"9" * 50,
+        b"0x1",
+        b"ep",
+        b"dur",
+        b"ba",
+    ),
+]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(sorted(shipped_recipes())),
+    edits=st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 30), st.sampled_from(BARBS)), min_size=1, max_size=5),
+)
+def test_a_mutilated_recipe_is_read_or_refused_by_name(tmp_path, name, edits):
+    text = shipped_recipes()[name].read_bytes()
+    for start, length, barb in edits:
+        text = text[:start] + barb + text[start + length :]
+    assert_read_or_refused(tmp_path / "r.yaml", text)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200), st.sampled_from([b"", b"lr: ", b"epochs: [", b"? "]))
+def test_any_bytes_are_read_or_refused_by_name(tmp_path, data, head):
+    assert_read_or_refused(tmp_path / "r.yaml", MINIMAL.encode() + head + data)
+
+
+def assert_read_or_refused(path, text):
+    path.write_bytes(text)
+    problems = []
+    try:
+        load_recipe(str(path))
+    except RecipeError as refused:
+        problems = refused.problems
+        assert problems, "refused for no reason"
+    assert all(str(problem).startswith(str(path)) for problem in problems)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.text(st.characters(codec=None), max_size=20),
+            st.builds("{}={}".format, st.sampled_from(["lr", "seed", "x"]), st.text("[]{}&*!-:\n 1", max_size=20)),
+        ),
+        max_size=4,
+    )
+)
+def test_any_settings_are_read_or_refused_by_option(texts):
+    problems = []
+    try:
+        parse_settings(tuple(texts))
+    except UsageError as refused:
+        problems = refused.problems
+    assert all(problem.where == "--set" for problem in problems)

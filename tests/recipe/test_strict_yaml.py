@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.errors import RecipeError
@@ -66,6 +66,14 @@ def test_values_are_what_they_look_like(text, value):
         ("", 1, "empty"),
         ("# only a comment\n", 1, "empty"),
         ("a: " + "9" * 100, 1, "a number of 100 characters"),
+        ("a: 1\r\nb: 2\r\na: 3\r\n", 3, "given twice; first on line 1"),
+        ("a: 1\nb:\n  - 1\n  - &x 2\n", 4, "an anchor (&x)"),
+        ("a: 1\nb: [1, {c: !t 2}]\n", 2, "a tag (!t)"),
+        ("a: 1\nb: {c: 1,\n c: 2}\n", 3, "c: given twice; first on line 2"),
+        ("a: 1\n\nb: \x07\n", 3, "not YAML"),
+        ("~\n", 1, "not a mapping"),
+        ("{}\n", 1, "empty"),
+        ("---\n...\n", 1, "empty"),
     ],
 )
 def test_what_a_recipe_never_needs_is_refused_with_its_line(text, line, words):
@@ -74,6 +82,7 @@ def test_what_a_recipe_never_needs_is_refused_with_its_line(text, line, words):
 
 def test_bytes_that_are_not_utf8_are_named_with_their_line():
     assert problems_of(b"a: 1\nb: \xff\n") == ["r.yaml:2: not UTF-8: byte 0xff (save the file as UTF-8)"]
+    assert problems_of("a: 1\n".encode("utf-16")) == ["r.yaml:1: not UTF-8: byte 0xff (save the file as UTF-8)"]
 
 
 def test_a_byte_order_mark_is_no_part_of_a_key():
@@ -82,6 +91,16 @@ def test_a_byte_order_mark_is_no_part_of_a_key():
 
 def test_a_text_over_64_kilobytes_is_refused_unread():
     assert "over 65536 bytes" in problems_of(b"#" * (MAX_BYTES + 1))[0]
+
+
+def test_a_text_of_64_kilobytes_is_read():
+    text = b"lr: 1 #"
+    assert read_mapping(text + b"-" * (MAX_BYTES - len(text)), "r.yaml").values == {"lr": 1}
+
+
+def test_what_yaml_itself_refuses_does_not_hide_the_mistakes_before_it():
+    found = problems_of("a: &x 1\na: 2\nb: [1\n")
+    assert [problem.split(": ")[0] for problem in found] == ["r.yaml:1", "r.yaml:2", "r.yaml:4"]
 
 
 def test_every_mistake_of_a_text_is_reported():
@@ -134,3 +153,14 @@ def test_any_bytes_are_read_or_refused(data):
 def test_any_punctuation_is_read_or_refused(text):
     with contextlib.suppress(RecipeError):
         read_mapping(text.encode(), "r.yaml")
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="ab:-[]{},&*!|>'\"#%@?\n\t 01.\ufeff\x85", max_size=60))
+def test_any_punctuation_behind_a_key_is_one_value_or_refused_without_lines(text):
+    found = []
+    try:
+        read_value(text, "--set", "lr")
+    except RecipeError as refused:
+        found = refused.problems
+    assert all((problem.where, problem.key) == ("--set", "lr") for problem in found)
