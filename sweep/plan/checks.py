@@ -17,6 +17,9 @@ from sweep.recipe.duration import decimal_text, round_half_up
 from sweep.recipe.library import LoadedRecipe
 from sweep.recipe.schedule import SCHEDULES, exact_milestones
 
+# Chosen: twenty times the longest run that recipes of the field have; a slip of the keyboard ends here, not in memory.
+MAX_STEPS = 20_000_000
+
 
 def refusals(loaded: LoadedRecipe, runs: tuple[Lengths, ...]) -> list[Problem]:
     """Everything that makes the grid impossible to train."""
@@ -48,6 +51,9 @@ def _length(loaded: LoadedRecipe, run: Lengths) -> Iterator[Problem]:
             run,
             "take ratios up to 1",
         )
+    elif max(run.num_steps, run.dilation.baseline_steps) > MAX_STEPS:
+        steps = max(run.num_steps, run.dilation.baseline_steps)
+        yield _problem(loaded, "epochs", f"{steps} steps: a run has at most {MAX_STEPS}", run, "train less")
     elif run.num_steps == 0:
         unit, total = {
             "epochs": ("epochs", int(loaded.recipe.epochs.amount)),

@@ -437,3 +437,16 @@ def test_a_recipe_that_is_all_well_is_warned_of_nothing(plan: Planner, keys: Key
 def test_a_scaled_warm_up_is_as_long_a_share_at_every_ratio(plan: Planner) -> None:
     assert plan("0.25,0.5,1", epochs=20, lr_warmup_epochs=6, scale_warmup=True).warnings == ()
     assert plan("0.25,0.5,1", epochs=20, lr_warmup_epochs="0.3dur").warnings == ()
+
+
+@pytest.mark.parametrize(("ratios", "epochs"), [("1", 99999999999999999), ("99999999", 10), ("0.0001", 10**9)])
+def test_a_run_of_absurd_length_is_refused_at_once(plan: Planner, ratios: str, epochs: int) -> None:
+    with pytest.raises(RecipeError) as caught:
+        plan(ratios, epochs=epochs)
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.key, problem.ratio) == ("r.yaml:3", "epochs", ratios)
+    assert "a run has at most 20000000" in problem.message
+
+
+def test_the_longest_run_is_planned(plan: Planner) -> None:
+    assert plan("1", epochs=10**6, batch_size=50).num_steps == 20_000_000
