@@ -17,8 +17,8 @@ from sweep.recipe.duration import decimal_text, round_half_up
 from sweep.recipe.library import LoadedRecipe
 from sweep.recipe.schedule import SCHEDULES, exact_milestones
 
-# Chosen: twenty times the longest run that recipes of the field have; a slip of the keyboard ends here, not in memory.
-MAX_STEPS = 20_000_000
+# Chosen: four times 600 epochs of ImageNet in batches of 32; a slip of the keyboard ends here, not in memory.
+MAX_STEPS = 100_000_000
 
 
 def refusals(loaded: LoadedRecipe, runs: tuple[Lengths, ...]) -> list[Problem]:
