@@ -5,18 +5,18 @@ from __future__ import annotations
 import io
 import os
 import sys
+from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 if TYPE_CHECKING:
     from sweep.api import SweepRequest, SweepRun
     from sweep.errors import SweepError
     from sweep.plan.stages import Plan
+    from sweep.report.screen import Screen
     from sweep.store.history import History
 
 # A grid of hundreds of ratios can be wrong in as many places.
@@ -61,6 +61,7 @@ Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE"
 
 @app.command()
 def run(
+    context: typer.Context,
     recipe: Recipe = "digits",
     ratios: Ratios = "0.25,0.5,1.0",
     seeds: Seeds = 1,
@@ -76,17 +77,17 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the table.")] = False,
 ) -> None:
     """Train a recipe at every ratio and print what each costs and gives. Trains only what is missing."""
-    request = _request(recipe, ratios, seeds, method, device, threads, price, results, name, fresh, settings)
     if dry_run:
         from sweep.api import plan_sweep
 
-        _print_plan(plan_sweep(request))
+        _print_plan(plan_sweep(_request(context)))
     else:
-        _run(request, quiet)
+        _run(_request(context), quiet)
 
 
 @app.command()
 def plan(
+    context: typer.Context,
     recipe: Recipe = "digits",
     ratios: Ratios = "0.25,0.5,1.0",
     seeds: Seeds = 1,
@@ -104,20 +105,20 @@ def plan(
     """Show what `sweep run` with the same arguments would train, and train nothing."""
     from sweep.api import plan_sweep, write_rates
 
-    made = plan_sweep(_request(recipe, ratios, seeds, method, device, threads, price, results, name, fresh, settings))
+    made = plan_sweep(_request(context))
     if rates is not None:
         write_rates(made, rates)
     if output is PlanFormat.JSON:
         from sweep.report.plan_view import plan_to_json
 
-        typer.echo(plan_to_json(made))
+        _stdout().write(plan_to_json(made))
     else:
         _print_plan(made)
 
 
 @app.command()
 def report(
-    sweep: Annotated[str | None, typer.Argument(help="The sweep's name; default: the one that was run last.")] = None,
+    sweep: Annotated[str | None, typer.Argument(help="The sweep's name; default: the newest.")] = None,
     results: Results = Path("results"),
     output: Annotated[ReportFormat, typer.Option("--format", help="How to print it.")] = ReportFormat.TABLE,
     fail_under: Annotated[
@@ -141,8 +142,8 @@ def list_recipes() -> None:
     """List the shipped recipes with what each one is."""
     from sweep.recipe.library import shipped_recipes, summary_line
 
-    for name, path in shipped_recipes().items():
-        typer.echo(f"{name:<24}{summary_line(path)}")
+    lines = [f"{name:<24}{summary_line(path)}" for name, path in shipped_recipes().items()]
+    _stdout().write("\n".join(lines))
 
 
 @recipes_app.command("show")
@@ -151,34 +152,22 @@ def show_recipe(recipe: Recipe) -> None:
     from sweep.printable import printable
     from sweep.recipe.library import load_recipe
 
-    typer.echo(printable(load_recipe(recipe).path.read_text(encoding="utf-8")), nl=False)
+    _stdout().write(printable(load_recipe(recipe).path.read_text(encoding="utf-8")))
 
 
-def _request(
-    recipe: str,
-    ratios: str,
-    seeds: int,
-    method: str | None,
-    device: str,
-    threads: int | None,
-    price: float | None,
-    results: Path,
-    name: str | None,
-    fresh: bool,
-    settings: list[str] | None,
-) -> SweepRequest:
+def _request(context: typer.Context) -> SweepRequest:
+    """The options that `run` and `plan` share, as one value: they have the names of its fields."""
     from sweep.api import SweepRequest
 
-    return SweepRequest(
-        recipe, ratios, seeds, method, device, threads, price, results, name, fresh, tuple(settings or ())
-    )
+    given = {field.name: context.params[field.name] for field in fields(SweepRequest)}
+    return SweepRequest(**given | {"settings": tuple(given["settings"] or ())})
 
 
 def _run(request: SweepRequest, quiet: bool) -> None:
     from sweep.api import run_sweep
     from sweep.report.live import make_view
 
-    with make_view(Console(stderr=True), quiet) as view:
+    with make_view(_stderr(), quiet) as view:
         done = run_sweep(request, view)
     if done.history.starts:
         _print_report(done.history, ReportFormat.TABLE)
@@ -206,24 +195,29 @@ def _print_report(history: History, output: ReportFormat) -> None:
     if output is ReportFormat.TABLE:
         print_table(make_table(history), _stdout())
     elif output is ReportFormat.MARKDOWN:
-        typer.echo(to_markdown(make_table(history)))
+        _stdout().write(to_markdown(make_table(history)))
     elif output is ReportFormat.CSV:
-        typer.echo(to_csv(history), nl=False)
+        _stdout().write(to_csv(history))
     else:
-        typer.echo(to_json(history))
+        _stdout().write(to_json(history))
 
 
-def _stdout() -> Console:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160  # a file or a pipe has no width of its own
-    return console
+def _stdout() -> Screen:
+    from sweep.report.screen import Screen
+
+    return Screen()
+
+
+def _stderr() -> Screen:
+    from sweep.report.screen import Screen
+
+    return Screen(stderr=True)
 
 
 def _complain(text: str) -> None:
     from sweep.printable import printable
 
-    Console(stderr=True, highlight=False).print(Text(printable(text)), soft_wrap=True)
+    _stderr().write(printable(text))
 
 
 def _complain_of(error: SweepError) -> None:
@@ -235,7 +229,7 @@ def _complain_of(error: SweepError) -> None:
 
 def main() -> int:
     """Run the app; the exit code says how it went, and no traceback reaches a user."""
-    from sweep.errors import SweepError
+    from sweep.errors import MachineError, SweepError
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -245,17 +239,14 @@ def main() -> int:
     except SweepError as error:
         _complain_of(error)
         return error.exit_code
-    except KeyboardInterrupt:
-        _complain("stopped at once; what is recorded is kept")
-        return 130
-    except BrokenPipeError:
-        # Whoever read our output has had enough; Python must not complain when it closes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _complain(f"error: {place}{error.strerror or error}")
+        return MachineError.exit_code
     except Exception as error:
         _complain(f"internal error: {type(error).__name__}: {error}")
         _complain(f"this is a mistake of ours; {_TRACEBACK}=1 shows where it happened")
         if os.environ.get(_TRACEBACK):
             raise
-        return 3
+        return MachineError.exit_code
     return 0

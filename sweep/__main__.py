@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,10 @@ from types import ModuleType
 
 def main() -> None:
     """Run the command line; every error a user can mend becomes a line and an exit code."""
-    sys.exit(_load_cli().main())
+    try:
+        sys.exit(_load_cli().main())
+    except KeyboardInterrupt:  # while modules are imported: later it is handled where something can be lost
+        sys.exit(128 + signal.SIGINT)
 
 
 def _load_cli() -> ModuleType:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweep.errors import Complaints, Interrupted, Problem, UsageError
+from sweep.errors import Complaints, Interrupted, MachineError, Problem, UsageError
 from sweep.events import Event, Listener, Noticed
 from sweep.plan.stages import Plan, make_plan
 from sweep.recipe.datasets import DATASETS
@@ -80,6 +79,8 @@ def plan_sweep(request: SweepRequest) -> Plan:
         ratios = parse_ratios(request.ratios)
     with complaints:
         _check_options(request)
+    with complaints:
+        _workspace(request, loaded.name if loaded else "recipe")
     complaints.raise_any()
     assert loaded is not None
     return make_plan(loaded, ratios, request.seeds, DATASETS[loaded.recipe.dataset].num_train)
@@ -87,15 +88,26 @@ def plan_sweep(request: SweepRequest) -> Plan:
 
 def _load(request: SweepRequest) -> LoadedRecipe:
     overrides: tuple[Override, ...] = ()
+    loaded: LoadedRecipe | None = None
     complaints = Complaints()
     with complaints:
-        overrides = parse_settings(request.settings)
-    if request.method is not None:
-        overrides = (*overrides, Override("method", request.method, "--method"))
+        overrides = _overrides(request)
     with complaints:
         loaded = load_recipe(request.recipe, overrides)
     complaints.raise_any()
+    assert loaded is not None
     return loaded
+
+
+def _overrides(request: SweepRequest) -> tuple[Override, ...]:
+    """The keys that `--set` and the options of their own name give; each may be given once."""
+    settings = parse_settings(request.settings)
+    options = {"method": request.method, "threads": request.threads, "price": request.price}
+    given = tuple(Override(key, value, f"--{key}") for key, value in options.items() if value is not None)
+    twice = {setting.key for setting in settings} & {option.key for option in given}
+    if twice:
+        raise UsageError([Problem(f"given twice, by --set and by --{key}", where="--set", key=key) for key in twice])
+    return (*settings, *given)
 
 
 def _check_options(request: SweepRequest) -> None:
@@ -104,18 +116,17 @@ def _check_options(request: SweepRequest) -> None:
         problems.append(Problem(f"{request.seeds} is not a number of seeds from 1 to {_MAX_SEEDS}", where="--seeds"))
     if not _DEVICE.fullmatch(request.device):
         problems.append(Problem(f"{request.device!r} is no device", where="--device", fix="auto, cpu, cuda or cuda:1"))
-    if request.threads is not None and request.threads < 1:
-        problems.append(Problem(f"{request.threads} is not a number of threads from 1", where="--threads"))
-    if request.price is not None and not (math.isfinite(request.price) and request.price >= 0):
-        problems.append(
-            Problem(f"{request.price} is no price", where="--price", fix="dollars for an hour of one device")
-        )
-    if request.name is not None:
-        with (complaints := Complaints()):
-            open_workspace(request.results, request.name)
-        problems.extend(complaints.problems)
     if problems:
         raise UsageError(problems)
+
+
+def _workspace(request: SweepRequest, recipe_name: str) -> Workspace:
+    if request.name is not None:
+        return open_workspace(request.results, request.name)
+    try:
+        return open_workspace(request.results, recipe_name, where=request.recipe)
+    except UsageError as error:
+        raise UsageError([replace(problem, fix="give one with --name") for problem in error.problems]) from None
 
 
 def run_sweep(
@@ -133,7 +144,7 @@ def run_sweep(
     """
     plan = plan_sweep(request)
     loaded = plan.loaded
-    workspace = open_workspace(request.results, request.name or loaded.name)
+    workspace = _workspace(request, loaded.name)
     with StopRequest() as stop:
         if request.fresh:
             _set_aside(workspace, tell)
@@ -146,9 +157,9 @@ def run_sweep(
                     dataset=loaded.recipe.dataset,
                     data_path=loaded.recipe.data_path,
                     device=request.device,
-                    threads=request.threads or loaded.recipe.threads or num_cores(),
+                    threads=loaded.recipe.threads or num_cores(),
                 ),
-                price=request.price if request.price is not None else loaded.recipe.price,
+                price=loaded.recipe.price,
                 tell=tell,
             )
             for warning in plan.warnings:
@@ -183,6 +194,8 @@ def read_sweep(results: Path, name: str | None) -> tuple[Workspace, History]:
         return _newest(results)
     workspace = open_workspace(results, name, where="SWEEP")
     history = read_history(workspace.journal)
+    if history.damaged_lines and not history.starts:
+        raise MachineError(Problem("damaged beyond reading", where=str(workspace.journal), fix="sweep run repairs it"))
     if not history.starts:
         known = ", ".join(workspace.name for workspace in list_workspaces(results)) or "none"
         raise UsageError(Problem(f"there is no sweep {name!r} in {results}", where="SWEEP", fix=f"there: {known}"))
@@ -208,6 +221,6 @@ def write_rates(plan: Plan, path: Path) -> None:
         for timeline in plan.timelines:
             lengths = timeline.lengths
             ratio = repr(float(lengths.ratio.value))
-            for start, rates in timeline.epochs():
+            for start, rates in timeline.spans():
                 for step, rate in enumerate(rates.tolist(), start):
                     file.write(f"{ratio},{step},{step / lengths.steps_per_epoch!r},{rate!r}\n")

@@ -47,6 +47,7 @@ ORDER = [
     "sweep.run.executors.local",
     "sweep.run.session",
     "sweep.report.cells",
+    "sweep.report.screen",
     "sweep.report.frame",
     "sweep.report.analysis",
     "sweep.report.table",

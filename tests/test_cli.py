@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -256,7 +258,7 @@ def test_recipes_are_listed_and_shown(sweep):
 
 def test_absent_data_stops_before_anything_trains_with_the_command_that_gets_it(sweep, tmp_path):
     run = sweep("run", "fashion_mnist", "--set", f"data_path={tmp_path}", "--results", tmp_path / "results")
-    assert_refused(run, 3, "FashionMNIST is absent", "python -c", "download=True")
+    assert_refused(run, 3, "FashionMNIST is absent", f"{sys.executable} -c", "download=True")
     assert not (tmp_path / "results" / "fashion_mnist" / "journal.jsonl").exists()
 
 
@@ -277,3 +279,81 @@ def test_a_reader_that_stops_reading_gets_no_complaint(command, smoke_results):
     assert run.stdout == "recipe,rat"
     assert "Traceback" not in run.stderr
     assert "BrokenPipe" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", "--format", "json"],
+        ["report"],
+        ["plan", "digits"],
+        ["plan", "digits", "--format", "json"],
+        ["recipes", "list"],
+    ],
+)
+def test_a_reader_that_never_reads_is_no_failure(command, smoke_results, tmp_path, arguments):
+    where = ["--results", str(smoke_results)] if arguments[0] == "report" else []
+    words = " ".join(f"'{word}'" for word in [command, *arguments, *where])
+    run = subprocess.run(["bash", "-c", f"{words} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_a_sweep_whose_progress_nobody_reads_goes_on_to_its_end(command, tmp_path):
+    words = f"'{command}' run smoke --ratios 0.25,0.5 --results '{tmp_path}' 2>&1 | head -1; exit ${{PIPESTATUS[0]}}"
+    assert subprocess.run(["bash", "-c", words], capture_output=True).returncode == 0
+    assert (tmp_path / "smoke" / "journal.jsonl").read_bytes().count(b'"outcome":"finished"') == 2
+
+
+@pytest.mark.parametrize("columns", ["20", "40", "80"])
+def test_a_narrow_terminal_loses_no_cell(command, smoke_results, columns):
+    environment = os.environ | {"COLUMNS": columns}
+    for arguments in (["plan", "fashion_mnist"], ["report", "--results", smoke_results]):
+        narrow = subprocess.run([command, *arguments], env=environment, capture_output=True, text=True).stdout
+        assert "…" not in narrow
+        assert narrow.split() == subprocess.run([command, *arguments], capture_output=True, text=True).stdout.split()
+
+
+def test_a_full_standard_output_is_an_error_of_the_machine(command):
+    with open("/dev/full", "w") as full:
+        run = subprocess.run([command, "plan", "digits"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert run.returncode == 3
+    assert "No space left on device" in run.stderr
+    assert "mistake of ours" not in run.stderr
+
+
+def test_rates_can_go_to_a_device_and_leave_it_one(sweep):
+    assert sweep("plan", "smoke", "--ratios", "0.5", "--rates", "/dev/null").returncode == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_link_to_a_rates_file_stays_a_link(sweep, tmp_path):
+    (tmp_path / "link.csv").symlink_to(tmp_path / "target.csv")
+    assert sweep("plan", "smoke", "--ratios", "0.5", "--rates", tmp_path / "link.csv").returncode == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "target.csv").read_text().startswith("ratio,step,epoch,lr")
+
+
+def test_a_recipe_whose_name_is_no_sweeps_name_asks_for_one(sweep, tmp_path):
+    recipe = tmp_path / "my recipe.yaml"
+    recipe.write_text("model: small_cnn\ndataset: digits\nepochs: 8\n")
+    for words in ("plan", "run"):
+        assert_refused(sweep(words, recipe, cwd=tmp_path), 2, "my recipe.yaml: 'my recipe'", "give one with --name")
+    assert sweep("plan", recipe, "--name", "mine").returncode == 0
+
+
+def test_an_option_and_a_setting_of_one_key_are_refused(sweep):
+    run = sweep("plan", "smoke", "--set", "method=steps", "--method", "epochs", "--set", "threads=2", "--threads", "3")
+    assert_refused(run, 2, "--set: method: given twice", "--set: threads: given twice")
+
+
+def test_a_length_asked_for_after_its_baseline_says_why_its_control_is_blank(sweep, tmp_path):
+    for ratios in ("1.0", "0.3,1.0"):
+        run = sweep("run", "smoke", "--method", "steps", "--ratios", ratios, "--results", tmp_path)
+    assert "truncated is blank where ratio 1.0 was trained before that length was asked for" in run.stdout
+
+
+def test_a_damaged_sweep_is_not_called_absent(sweep, smoke_results, tmp_path):
+    shutil.copytree(smoke_results, tmp_path / "results")
+    journal = tmp_path / "results" / "smoke" / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b'"kind":"start"', b'"kind":"stars"'))
+    assert_refused(sweep("report", "smoke", "--results", tmp_path / "results"), 3, "damaged", "sweep run repairs it")

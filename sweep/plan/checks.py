@@ -115,7 +115,8 @@ def _interval(loaded: LoadedRecipe, run: Lengths) -> Iterator[Problem]:
     if key is None or run.warmup_steps >= run.num_steps or _baseline_is_all_warmup(run):
         return
     from_warmup = key != "lr_step_size" or recipe.lr_step_origin == "warmup"
-    interval = run.dilation.length(getattr(recipe, key), from_warmup)
+    measure = run.dilation.length if key == "lr_cooldown" else run.dilation.interval
+    interval = measure(getattr(recipe, key), from_warmup)
     if interval < 1:
         yield _problem(
             loaded,

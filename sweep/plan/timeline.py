@@ -1,6 +1,6 @@
 """The value of everything that is scheduled, at every optimizer step of one run: Recipe x Lengths -> Timeline.
 
-Compiled without torch. Values are computed for the steps that are asked for, an epoch at a time: forty ImageNet runs
+Compiled without torch. Values are computed for the steps that are asked for, a span at a time: forty ImageNet runs
 are 18 million steps. Numpy's powers and cosines can differ in their last bits between processors, so a rate is computed
 in the parent process alone, and a Worker is sent the values.
 """
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from sweep.plan.lengths import Lengths
 from sweep.recipe.schedule import SCHEDULES, Shape, Steps, WarmedUp
 from sweep.recipe.schema import Recipe
+
+# Chosen: half a megabyte of rates, and few enough spans that a run of millions of steps is planned in seconds.
+_SPAN_STEPS = 65_536
 
 Rates = NDArray[np.float64]  # (n,) learning rates
 
@@ -58,10 +61,10 @@ class Timeline:
         """The learning rate at steps `start` … `stop - 1`."""
         return self.rates_at(np.arange(start, stop, dtype=np.int64))
 
-    def epochs(self) -> Iterator[tuple[int, Rates]]:
-        """The first step and the learning rates of each epoch."""
-        for start in range(0, self.num_steps, self.lengths.steps_per_epoch):
-            yield start, self.rates(start, min(start + self.lengths.steps_per_epoch, self.num_steps))
+    def spans(self) -> Iterator[tuple[int, Rates]]:
+        """The whole run in spans: the first step and the learning rates of each."""
+        for start in range(0, self.num_steps, _SPAN_STEPS):
+            yield start, self.rates(start, min(start + _SPAN_STEPS, self.num_steps))
 
     @cached_property
     def _warmed_up(self) -> WarmedUp:

@@ -11,12 +11,16 @@ import hashlib
 import importlib.util
 import os
 import shlex
+import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.errors import Problem
+
+# The interpreter that has torchvision: the one on the path may be another.
+_PYTHON = shlex.quote(sys.executable)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def _torchvision_command(name: str) -> Callable[[Path], str]:
     code = f"import sys; from torchvision.datasets import {name} as D; "
     code += "[D(sys.argv[1], train=t, download=True) for t in (True, False)]"
     # Quoted: a user pastes it into a shell, and the path is the recipe's.
-    return lambda data_path: f'python -c "{code}" {shlex.quote(str(data_path))}'
+    return lambda data_path: f'{_PYTHON} -c "{code}" {shlex.quote(str(data_path))}'
 
 
 DATASETS: dict[str, Dataset] = {
@@ -102,7 +106,7 @@ DATASETS: dict[str, Dataset] = {
         pixel_sd=(6.0185,),
         files=(DataFile("digits.csv.gz", 264_712, "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8"),),
         root=_sklearn_data,
-        get_command=lambda data_path: "python -m pip install --force-reinstall --no-deps scikit-learn",
+        get_command=lambda data_path: f"{_PYTHON} -m pip install --force-reinstall --no-deps scikit-learn",
     ),
     # Xiao et al. 2017, arXiv 1708.07747, with its own split. Mean and sd are those of the 60,000 training images.
     "FashionMNIST": Dataset(

@@ -56,6 +56,10 @@ class Dilation:
             return duration.amount * self.num_steps
         return self.baseline_length(duration) * self._stretch(from_warmup)
 
+    def interval(self, duration: Duration, from_warmup: bool) -> Fraction:
+        """The length of an interval that repeats: dilated in every unit, so that each run holds as many of them."""
+        return self.baseline_length(duration) * self._stretch(from_warmup)
+
     def origin(self, from_warmup: bool) -> int:
         """The step from which positions are counted."""
         return self.warmup_steps if from_warmup else 0
@@ -133,7 +137,8 @@ class Exponential:
     positions: tuple[int, ...] = ()
 
     def multipliers(self, steps: Steps) -> Multipliers:
-        elapsed = (steps - self.start) * self.epochs.numerator / ((self.end - self.start) * self.epochs.denominator)
+        since = np.maximum(steps - self.start, 0)  # before that there is the warm-up, and powers that overflow
+        elapsed = since * self.epochs.numerator / ((self.end - self.start) * self.epochs.denominator)
         values: Multipliers = np.power(self.gamma, elapsed)
         return values
 
@@ -204,7 +209,8 @@ class Polynomial:
     positions: tuple[int, ...] = ()
 
     def multipliers(self, steps: Steps) -> Multipliers:
-        values: Multipliers = np.power((self.end - steps) / (self.end - self.start), self.power)
+        length = self.end - self.start
+        values: Multipliers = np.power(np.minimum(self.end - steps, length) / length, self.power)
         return values
 
 
@@ -292,7 +298,7 @@ def _decays(keys: ScheduleKeys, positions: list[Fraction]) -> Decays:
 
 def _steplr(keys: ScheduleKeys, run: Dilation) -> Shape:
     from_warmup = _counts_from_warmup(keys)
-    origin, interval = run.origin(from_warmup), run.length(keys.lr_step_size, from_warmup)
+    origin, interval = run.origin(from_warmup), run.interval(keys.lr_step_size, from_warmup)
     decays = (run.num_steps - origin) // interval
     return _decays(keys, [origin + k * interval for k in range(1, decays + 1)])
 
@@ -322,7 +328,8 @@ def _cosineannealinglr(keys: ScheduleKeys, run: Dilation) -> Shape:
 
 def _cosineannealingwarmrestarts(keys: ScheduleKeys, run: Dilation) -> Shape:
     assert keys.lr_t_0 is not None  # a required key
-    first = run.length(keys.lr_t_0, from_warmup=True)
+    first = run.interval(keys.lr_t_0, from_warmup=True)
+    assert first > 0  # anything else is refused before it is built, and would never end
     starts, lengths = [Fraction(run.warmup_steps)], [first]
     for index in count(1):
         start = starts[-1] + lengths[-1]

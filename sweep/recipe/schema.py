@@ -104,7 +104,7 @@ class Recipe(BaseModel):
         32, ge=1, description="examples in a batch; the last, smaller one of an epoch is trained too"
     )
     opt: Literal["sgd", "sgd_nesterov", "adamw"] = Field("sgd", description="optimizer")
-    lr: Number = Field(0.1, gt=0, description="base learning rate")
+    lr: Number = Field(0.1, gt=0, le=1e30, description="base learning rate")
     momentum: Number = Field(0.9, ge=0, lt=1, description="momentum of sgd and sgd_nesterov")
     weight_decay: Number = Field(1e-4, ge=0, description="weight decay of every parameter")
     label_smoothing: Number = Field(0.0, ge=0, lt=1, description="label smoothing of the training loss")
@@ -135,9 +135,9 @@ class Recipe(BaseModel):
     lr_t_mult: int = Field(
         1, ge=1, le=1000, description="ours, warm restarts: each cycle is this many times the one before"
     )
-    lr_power: Number = Field(1.0, gt=0, description="ours, polynomiallr: the exponent")
-    lr_start_factor: Number = Field(1.0, ge=0, description="ours, linearlr: multiplier after the warm-up")
-    lr_end_factor: Number = Field(0.0, ge=0, description="ours, linearlr: multiplier at the end of the run")
+    lr_power: Number = Field(1.0, gt=0, le=1000, description="ours, polynomiallr: the exponent")
+    lr_start_factor: Number = Field(1.0, ge=0, le=1000, description="ours, linearlr: multiplier after the warm-up")
+    lr_end_factor: Number = Field(0.0, ge=0, le=1000, description="ours, linearlr: multiplier at the end of the run")
     lr_cooldown: Length = Field(Duration.parse("0.2dur"), description="ours, wsd: length of the cool-down at the end")
     lr_cooldown_shape: Literal["linear", "1-sqrt"] = Field("linear", description="ours, wsd: shape of the cool-down")
 

@@ -53,7 +53,8 @@ class Gate:
         """
         measured = accuracy_at(summarise(trial_frame(history)), float(self.ratio.value))
         if measured is None:
-            raise SweepError(Problem("not every trial has finished there", where="--fail-under", ratio=self.ratio.text))
+            message = "there is no such trial, or not every one has finished"
+            raise SweepError(Problem(message, where="--fail-under", ratio=self.ratio.text))
         if measured < self.accuracy - _ROUNDING:
             message = f"mean accuracy {100 * measured:.6g} % is under {100 * self.accuracy:.6g} %"
             raise SweepError(Problem(message, where="--fail-under", ratio=self.ratio.text))

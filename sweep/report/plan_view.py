@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sweep.plan.stages import Plan
 from sweep.plan.timeline import Timeline
 from sweep.report.cells import one_line, realised_text
+from sweep.report.screen import Screen
 
 JSON_FORMAT = 1
 _BARS = "▁▂▃▄▅▆▇█"
@@ -23,7 +23,7 @@ _SPARK_WIDTH = 24
 _MAX_LISTED = 6
 
 
-def print_plan(plan: Plan, console: Console) -> None:
+def print_plan(plan: Plan, screen: Screen) -> None:
     """Draw the plan, with its warnings and its total below it."""
     recipe = plan.loaded.recipe
     title = f"{plan.loaded.name}: {recipe.lr_scheduler}, ratios scale {recipe.method}"
@@ -43,12 +43,12 @@ def print_plan(plan: Plan, console: Console) -> None:
         table.add_column(header, justify="left" if header == "rate" else "right")
     for timeline in plan.timelines:
         table.add_row(*(Text(cell) for cell in _cells(timeline)))
-    console.print(table)
+    screen.draw(table)
     for warning in plan.warnings:
-        console.print(Text(one_line(f"warning: {warning}")), soft_wrap=True)
+        screen.print(Text(one_line(f"warning: {warning}")), soft_wrap=True)
     seeds = len(plan.trials) // len(plan.timelines)
     times = "" if seeds == 1 else f" x {seeds} seeds"
-    console.print(f"{len(plan.timelines)} ratios{times}: {len(plan.trials)} trials, {plan.num_steps} steps")
+    screen.print(f"{len(plan.timelines)} ratios{times}: {len(plan.trials)} trials, {plan.num_steps} steps")
 
 
 def _cells(timeline: Timeline) -> list[str]:
@@ -96,7 +96,7 @@ def _landmark_rates(timeline: Timeline) -> tuple[float, float, float]:
     """The first, the highest and the last rate; an epoch of them is held at a time."""
     first = float(timeline.rates(0, 1)[0])
     last = float(timeline.rates(timeline.num_steps - 1, timeline.num_steps)[0])
-    return first, max(float(rates.max()) for _, rates in timeline.epochs()), last
+    return first, max(float(rates.max()) for _, rates in timeline.spans()), last
 
 
 def sparkline(timeline: Timeline, width: int = _SPARK_WIDTH) -> str:

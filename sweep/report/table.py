@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sweep.report.analysis import RatioSummary, max_contention, summarise
 from sweep.report.cells import duration_text, number_text, one_line, percent_text, ratio_text
 from sweep.report.frame import trial_frame
+from sweep.report.screen import Screen
 from sweep.store.history import History
 from sweep.store.records import Environment
 
@@ -95,10 +95,17 @@ def _notes(history: History, frame: pd.DataFrame, summaries: list[RatioSummary])
             "cost and vs 1.0 (percentage points) are against ratio 1.0; truncated is what ratio 1.0 had reached "
             "after as many steps of its own schedule"
         )
+    if any(_lacks_its_control(row, summaries) for row in summaries):
+        notes.append("truncated is blank where ratio 1.0 was trained before that length was asked for")
     if history.damaged_lines:
         lines = ", ".join(str(line) for line in history.damaged_lines)
         notes.append(f"damaged records in the journal were ignored (line {lines})")
     return notes
+
+
+def _lacks_its_control(row: RatioSummary, summaries: list[RatioSummary]) -> bool:
+    baseline_finished = any(other.is_baseline and other.num_finished for other in summaries)
+    return baseline_finished and bool(row.num_finished) and row.realised_ratio < 1 and row.truncated_accuracy is None
 
 
 def _setup(environment: Environment) -> str:
@@ -113,13 +120,13 @@ def _contention(share: float | None) -> str:
     return f"{text}: the times are not clean" if share > _NOTABLE_CONTENTION else text
 
 
-def print_table(view: TableView, console: Console) -> None:
+def print_table(view: TableView, screen: Screen) -> None:
     """Draw the table with its lines below it."""
     table = Table(title=Text(view.title), title_justify="left", box=box.SIMPLE_HEAD)
     for header in view.headers:
         table.add_column(Text(header), justify="left" if header in ("outcome", "method") else "right")
     for row in view.rows:
         table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
+    screen.draw(table)
     for note in view.notes:
-        console.print(Text(note), soft_wrap=True)
+        screen.print(Text(note), soft_wrap=True)

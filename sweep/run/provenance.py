@@ -9,7 +9,7 @@ def git_commit() -> str | None:
     """The commit's hash, with `-dirty` where files differ from it; None outside a repository."""
     try:
         described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
             capture_output=True,
             text=True,
             timeout=10,

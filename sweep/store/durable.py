@@ -47,6 +47,11 @@ def replacing(path: Path) -> Iterator[TextIO]:
     Raises:
         MachineError: the disk is full or the folder cannot be written.
     """
+    path = Path(os.path.realpath(path))  # a link stays, and what it points to is replaced
+    if path.exists() and not path.is_file():
+        with _explained(path), path.open("w", encoding="utf-8", newline="") as device:
+            yield device  # a device or a pipe is no file to replace
+        return
     with _explained(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:

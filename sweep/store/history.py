@@ -57,7 +57,13 @@ class History:
     @cached_property
     def trials(self) -> tuple[TrialEntry, ...]:
         """Every trial that any run of this sweep planned, each once, by method, ratio and seed."""
-        entries = {entry.key: entry for start in self.starts for entry in start.trials}
+        entries: dict[str, TrialEntry] = {}
+        for start in self.starts:
+            for entry in start.trials:
+                # A later plan may divide a trial into other Stages; what has been finished stays finished.
+                known = entries.get(entry.key)
+                if known is None or self._is_finished(entry) or not self._is_finished(known):
+                    entries[entry.key] = entry
         return tuple(sorted(entries.values(), key=lambda entry: (entry.method, Fraction(entry.realised), entry.seed)))
 
     @cached_property
@@ -70,6 +76,9 @@ class History:
 
     def next_attempt(self, stage: str) -> int:
         return self.stages[stage].attempt + 1 if stage in self.stages else 1
+
+    def _is_finished(self, entry: TrialEntry) -> bool:
+        return all(_is_finished(self.stages.get(stage)) for stage in entry.stages)
 
     def _result(self, entry: TrialEntry) -> TrialResult:
         records = [self.stages[stage] for stage in entry.stages if stage in self.stages]

@@ -90,7 +90,7 @@ class Measurement(_Frozen):
 
     train_seconds covers every optimizer step, the waiting for its data (`data_wait_seconds`) included. Beside it, never
     in it: `startup_seconds` (building the model, warm-up iterations) and `eval_seconds`. `contention` is the share of
-    the machine's CPU time that other processes used meanwhile, in 0..1.
+    the machine's CPU time that other processes used meanwhile, in 0..1; of a GPU it is not known.
     """
 
     steps: int

@@ -73,7 +73,7 @@ def train_stage(job: StageJob, task: ImageTask, tell: Callable[[Progress], None]
         run = _start(job, task, tell)
         _warm_up(run)
         synchronize(task.device)
-    contention = Contention()
+    contention = Contention() if task.device.type == "cpu" else None
     diverged_at = None
     for stop in job.eval_steps:
         with run.train:
@@ -85,7 +85,7 @@ def train_stage(job: StageJob, task: ImageTask, tell: Callable[[Progress], None]
             run.evaluations.append((stop, *task.evaluate(run.model)))
     else:
         diverged_at = _diverged_at_the_end(run)
-    return _trained(run, diverged_at, startup.seconds, contention.share())
+    return _trained(run, diverged_at, startup.seconds, contention.share() if contention else None)
 
 
 def _start(job: StageJob, task: ImageTask, tell: Callable[[Progress], None]) -> _Run:

@@ -77,7 +77,7 @@ from sweep.recipe.library import load_recipe
 loaded = load_recipe(sys.argv[1])
 plan = make_plan(loaded, parse_ratios("0.25,0.5,1"), 3, DATASETS[loaded.recipe.dataset].num_train)
 for timeline in plan.timelines:
-    list(timeline.epochs())
+    list(timeline.spans())
 print(plan.num_steps, sorted({"torch", "torchvision", "pandas", "sklearn"} & set(sys.modules)))
 """
 

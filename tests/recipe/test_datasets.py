@@ -43,7 +43,7 @@ def test_an_archive_packed_by_somebody_else_is_the_same_data(dataset, folder, tm
 def test_absent_data_is_one_problem_with_the_command_that_gets_it(dataset, tmp_path):
     [problem] = dataset.problems(tmp_path / "nowhere")
     assert "FashionMNIST is absent" in problem.message
-    assert "python -c" in problem.fix
+    assert f"{sys.executable} -c" in problem.fix
     assert str(tmp_path / "nowhere") in problem.fix
 
 
@@ -68,7 +68,7 @@ def test_a_file_that_is_not_whole_is_named_with_the_command_that_gets_it(
     [problem] = dataset.problems(tmp_path)
     assert words in problem.message
     assert problem.where == str(folder / name)
-    assert "get it with: python -c" in problem.fix
+    assert f"get it with: {sys.executable} -c" in problem.fix
 
 
 def test_the_digits_that_are_installed_are_whole(tmp_path):
@@ -113,5 +113,7 @@ def test_the_command_downloads_both_splits_into_the_data_path_whatever_its_name(
 def test_digits_without_scikit_learn_are_absent_with_the_command_that_installs_it(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     [problem] = DATASETS["digits"].problems(tmp_path)
-    assert str(problem).startswith(f"{tmp_path}: dataset: dataset digits is absent (get it with: python -m pip install")
+    assert str(problem).startswith(
+        f"{tmp_path}: dataset: dataset digits is absent (get it with: {sys.executable} -m pip install"
+    )
     assert "scikit-learn" in problem.fix

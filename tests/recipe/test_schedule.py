@@ -422,8 +422,9 @@ def test_the_ramp_is_equal_to_the_last_bit_whatever_the_total(args: Keys, other:
     one = timeline(**args | fixed | {"scale_warmup": False} | keys | NO_LENGTHS)
     two = timeline(**other | fixed | {"scale_warmup": False} | keys | NO_LENGTHS)
     steps = min(one.lengths.warmup_steps, one.num_steps, two.num_steps)
-    assume(after_warmup(one) > 0)
-    assume(after_warmup(two) > 0)
+    for run in (one, two):  # what has no step after its warm-up is refused, and has no schedule
+        assume(after_warmup(run) > 0)
+        assume(run.lengths.dilation.baseline_steps > run.lengths.dilation.baseline_warmup_steps)
     assert (one.rates(0, steps) == two.rates(0, steps)).all()
 
 
@@ -515,3 +516,27 @@ def test_the_last_rate_of_a_cosine_is_one_step_above_the_absolute_floor() -> Non
     run = timeline(epochs=1, lr_scheduler="cosineannealinglr", lr_min=0.1)
     assert rates(run)[-1] == pytest.approx(0.1 + 0.2 * (1 + cos(pi * 0.9)) / 2)
     assert alpha_1(run) * LR == pytest.approx(0.1)
+
+
+@given(
+    args=warmed_up(), share=st.integers(5, 100), origin=st.sampled_from(["start", "warmup"]), ratio=st.integers(1, 40)
+)
+def test_intervals_in_dur_repeat_as_often_at_every_ratio(args: Keys, share: int, origin: str, ratio: int) -> None:
+    baseline = args | {"ratio": 1}
+    run = args | {
+        "ratio": Fraction(ratio, args["epochs"] * (1 if args["method"] == "epochs" else args["steps_per_epoch"]))
+    }
+    for keys in (
+        {"lr_scheduler": "steplr", "lr_step_size": f"{share / 100}dur", "lr_step_origin": origin},
+        {"lr_scheduler": "cosineannealingwarmrestarts", "lr_t_0": f"{share / 100}dur"},
+    ):
+        runs = [timeline(**baseline, **keys), timeline(**run, **keys)]
+        assume(all(after_warmup(made) > 0 for made in runs))
+        assert len(runs[0].positions) == len(runs[1].positions)
+        assert abs(alpha_1(runs[0]) - alpha_1(runs[1])) < 1e-9
+
+
+def test_an_interval_in_dur_is_that_fraction_of_the_baseline() -> None:
+    keys = {"epochs": 20, "lr_warmup_epochs": 2, "lr_scheduler": "cosineannealingwarmrestarts", "lr_t_0": "0.45dur"}
+    assert timeline(**keys).positions == (110, 200)
+    assert timeline("0.5", **keys).positions == (60, 100)

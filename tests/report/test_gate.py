@@ -65,12 +65,12 @@ def test_the_gate_looks_at_the_ratio_it_was_given(history_of: Maker) -> None:
 def test_a_gate_fails_where_a_trial_has_not_finished(history_of: Maker, outcome: Outcome) -> None:
     records = [] if outcome is Outcome.MISSING else [ended(WHOLES[2], outcome)]
     history = history_of(a_start(WHOLES), finished(WHOLES[0], 1.0), finished(WHOLES[1], 1.0), *records)
-    with pytest.raises(SweepError, match="not every trial has finished there") as caught:
+    with pytest.raises(SweepError, match="there is no such trial, or not every one has finished") as caught:
         Gate.parse("0", "1.0").check(history)
     assert caught.value.exit_code == 1
 
 
 def test_a_gate_fails_where_there_is_no_such_ratio(history_of: Maker) -> None:
     history = history_of(a_start([HALF]), finished(HALF, 1.0))
-    with pytest.raises(SweepError, match=r"ratio 1\.0: not every trial has finished there"):
+    with pytest.raises(SweepError, match=r"ratio 1\.0: there is no such trial"):
         Gate.parse("0", "1.0").check(history)

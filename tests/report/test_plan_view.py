@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from histories import RECIPE
-from rich.console import Console
 
 from sweep.plan.stages import Plan, make_plan
 from sweep.recipe.duration import parse_ratios
 from sweep.recipe.library import LoadedRecipe
 from sweep.recipe.schema import Recipe
 from sweep.report.plan_view import plan_to_json, print_plan, sparkline
+from sweep.report.screen import Screen
 
 
 def a_plan(ratios: str = "0.5,1.0", num_seeds: int = 1, name: str = "mine", **keys: Any) -> Plan:
@@ -25,7 +25,7 @@ def a_plan(ratios: str = "0.5,1.0", num_seeds: int = 1, name: str = "mine", **ke
 
 def drawn(plan: Plan) -> str:
     text = StringIO()
-    print_plan(plan, Console(file=text, width=200))
+    print_plan(plan, Screen(file=text, width=200))
     return text.getvalue()
 
 

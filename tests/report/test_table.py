@@ -3,9 +3,9 @@ from io import StringIO
 
 import pytest
 from histories import ENVIRONMENT, a_start, a_trial, ended, finished
-from rich.console import Console
 
 from sweep.errors import Outcome
+from sweep.report.screen import Screen
 from sweep.report.table import TableView, make_table, print_table
 from sweep.store.history import History
 
@@ -21,7 +21,7 @@ def column(view: TableView, name: str) -> list[str]:
 
 def drawn(view: TableView, width: int = 200) -> str:
     text = StringIO()
-    print_table(view, Console(file=text, width=width))
+    print_table(view, Screen(file=text, width=width))
     return text.getvalue()
 
 
