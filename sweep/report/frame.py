@@ -13,6 +13,16 @@ import pandas as pd
 from sweep.recipe.duration import Ratio
 from sweep.store.history import History, TrialResult
 
+_MEASURED = (
+    "train_seconds",
+    "eval_seconds",
+    "data_wait_seconds",
+    "images_per_second",
+    "accuracy",
+    "loss",
+    "truncated_accuracy",
+    "dollars",
+)
 COLUMNS = (
     "recipe",
     "ratio",
@@ -21,31 +31,13 @@ COLUMNS = (
     "method",
     "epochs",
     "steps",
-    "train_seconds",
-    "eval_seconds",
-    "data_wait_seconds",
-    "images_per_second",
-    "accuracy",
-    "loss",
-    "truncated_accuracy",
-    "dollars",
+    *_MEASURED,
     "outcome",
     "device",
     "weights_sha256",
 )
 # What the table says beside them.
 EXTRA_COLUMNS = ("ratio_text", "examples", "is_baseline", "reason", "contention")
-_NUMBERS = (
-    "train_seconds",
-    "eval_seconds",
-    "data_wait_seconds",
-    "images_per_second",
-    "accuracy",
-    "loss",
-    "truncated_accuracy",
-    "dollars",
-    "contention",
-)
 
 
 def trial_frame(history: History) -> pd.DataFrame:
@@ -55,7 +47,7 @@ def trial_frame(history: History) -> pd.DataFrame:
     price = start.price if start else None
     rows = [_row(result, name, price) for result in history.results]
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *EXTRA_COLUMNS])
-    return frame.astype(dict.fromkeys(_NUMBERS, "float64"))
+    return frame.astype(dict.fromkeys((*_MEASURED, "contention"), "float64"))
 
 
 def _row(result: TrialResult, recipe: str, price: float | None) -> dict[str, object]:
