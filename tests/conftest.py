@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,16 @@ def smoke_run(sweep, tmp_path_factory):
 @pytest.fixture(scope="session")
 def smoke_results(smoke_run):
     return smoke_run[0]
+
+
+@pytest.fixture(scope="session")
+def wait_until():
+    """Look until something is so. What takes a minute has failed; nothing here asserts how fast anything is."""
+
+    def wait_until(is_so):
+        deadline = time.monotonic() + 60
+        while not is_so():
+            assert time.monotonic() < deadline, "this never came true"
+            threading.Event().wait(0.01)
+
+    return wait_until

@@ -27,7 +27,7 @@ def start(command, tmp_path):
 
 
 @pytest.fixture
-def start_training(start):
+def start_training(start, wait_until):
     """Start a sweep, and wait until its Worker is in the middle of a Stage: it uses the processor, having been idle."""
 
     def start_training(*arguments):
@@ -35,8 +35,7 @@ def start_training(start):
         wait_for_line(sweep.stderr, "steps to train")
         [worker] = workers_of(sweep.pid)
         idle_ticks = cpu_ticks(worker)
-        while cpu_ticks(worker) < idle_ticks + 30:
-            assert is_alive(worker)
+        wait_until(lambda: cpu_ticks(worker) >= idle_ticks + 30)
         return sweep, worker
 
     return start_training
@@ -96,10 +95,9 @@ def test_a_signal_ends_the_worker_and_prints_the_partial_table(start_training, t
     assert {result.outcome.value for result in history.results} == {"interrupted", "missing"}
 
 
-def test_a_signal_while_the_worker_still_starts_ends_it_too(start):
+def test_a_signal_while_the_worker_still_starts_ends_it_too(start, wait_until):
     sweep = start(*LONG)
-    while not workers_of(sweep.pid):
-        assert sweep.poll() is None
+    wait_until(lambda: workers_of(sweep.pid))
     [worker] = workers_of(sweep.pid)
     sweep.send_signal(signal.SIGINT)
     stdout, stderr = sweep.communicate(timeout=50)
@@ -139,13 +137,12 @@ def test_a_killed_worker_is_a_row_and_the_other_trials_go_on(start_training, tmp
     assert {result.outcome.value for result in check_invariants(tmp_path).results} == {"finished"}
 
 
-def test_no_worker_outlives_a_killed_sweep(start_training, tmp_path):
+def test_no_worker_outlives_a_killed_sweep(start_training, tmp_path, wait_until):
     sweep, worker = start_training(*LONG)
     os.kill(worker, signal.SIGSTOP)  # even one that cannot notice by itself
     sweep.kill()
     sweep.communicate(timeout=50)
-    while is_alive(worker):  # the system ends it; the test's own time limit is the deadline
-        pass
+    wait_until(lambda: not is_alive(worker))
     check_invariants(tmp_path)
 
 

@@ -35,12 +35,13 @@ def jobs():
 def answer(executor):
     """What comes of the submitted Stage: its StageDone, and the progress told before it."""
     told = []
-    while True:
+    for _ in range(1000):  # of a tenth of a second at most
         message = executor.receive(0.1)
         if isinstance(message, StageDone):
             return message, told
         if message is not None:
             told.append(message)
+    raise AssertionError("the Stage was never answered")
 
 
 def test_preparing_tells_the_environment(executor):
@@ -123,12 +124,15 @@ def test_a_request_to_stop_is_heard_while_a_worker_prepares(tmp_path):
     assert interrupted.value.exit_code == 130
 
 
-def test_leaving_ends_the_worker_even_one_that_is_stopped(jobs, tmp_path):
+def state_of(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_leaving_ends_the_worker_even_one_that_is_stopped(jobs, tmp_path, wait_until):
     with LocalExecutor(Workspace(tmp_path)) as executor:
         executor.prepare(PREPARE, StopRequest())
         process = executor._child._process
         executor.submit(jobs[0])
         os.kill(process.pid, signal.SIGSTOP)
-        while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
-            pass  # the signal is on its way
+        wait_until(lambda: state_of(process.pid) == "T")
     assert process.returncode == -signal.SIGKILL
