@@ -66,7 +66,9 @@ def test_what_was_not_measured_is_empty_in_csv(mixed: History) -> None:
 def test_csv_reads_back_to_equal_values(mixed: History) -> None:
     back = pd.read_csv(StringIO(to_csv(mixed)))
     expected = trial_frame(mixed)[list(COLUMNS)]
-    pd.testing.assert_frame_equal(back, expected, rtol=1e-15, atol=0, check_dtype=False)
+    pd.testing.assert_frame_equal(
+        back, expected, rtol=1e-14, atol=0, check_dtype=False
+    )  # older pandas reads a few ulps off
     assert back["seed"].dtype == back["steps"].dtype == "int64"
 
 
