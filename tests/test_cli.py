@@ -153,17 +153,17 @@ def test_dry_run_prints_the_plan_and_writes_nothing(sweep, tmp_path):
 def test_the_plan_shows_what_will_run(sweep):
     run = sweep("plan", "fashion_mnist", "--ratios", "0.3,0.5,1.0", "--seeds", "2")
     rows = [line.split() for line in run.stdout.splitlines() if "▁" in line]
-    assert rows[0][:5] == ["0.3", "0.25", "3", "1407", "469"]
-    assert rows[1][:5] == ["0.5", "0.5", "6", "2814", "469"]
-    assert rows[2][5:11] == ["6,", "9,", "11", "0.002", "0.2", "0.0002"]
-    assert "6 trials, 19698 steps" in run.stdout
+    assert rows[0][:5] == ["0.3", "0.25", "4", "1876", "469"]
+    assert rows[1][:5] == ["0.5", "0.5", "8", "3752", "469"]
+    assert rows[2][5:11] == ["8,", "12,", "15", "0.002", "0.2", "0.0002"]
+    assert "6 trials, 26264 steps" in run.stdout
 
 
 def test_the_plan_as_json_holds_the_same(sweep):
     document = json.loads(sweep("plan", "fashion_mnist", "--ratios", "0.3,1.0", "--format", "json").stdout)
-    assert document["total_steps"] == 7035
+    assert document["total_steps"] == 9380
     assert [run["realised_ratio"] for run in document["runs"]] == [0.25, 1.0]
-    assert document["runs"][1]["decay_epochs"] == [6.0, 9.0, 11.0]
+    assert document["runs"][1]["decay_epochs"] == [8.0, 12.0, 15.0]
 
 
 def test_the_rates_file_has_every_step_by_repr(sweep, tmp_path):

@@ -82,6 +82,14 @@ def test_the_python_of_the_readme_runs(tmp_path):
     assert re.fullmatch(r"0\.25 0 [0-9.]+ 0\.[0-9]+\n", run.stdout)
 
 
+def test_the_reference_sweep_is_reported_as_the_readme_shows_it(sweep):
+    run = sweep("report", "reference-fashion-mnist", cwd=ROOT)
+    assert run.returncode == 0
+    lines = [line.rstrip() for line in run.stdout.splitlines()]
+    assert len(lines) > 8
+    assert "\n".join(lines) in README
+
+
 def test_the_make_targets_of_the_readme_are_there():
     makefile = (ROOT / "Makefile").read_text()
     targets = {line.split()[1] for line in code_lines(README) if line.startswith("make ")}
