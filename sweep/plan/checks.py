@@ -51,8 +51,7 @@ def _length(loaded: LoadedRecipe, run: Lengths) -> Iterator[Problem]:
             run,
             "take ratios up to 1",
         )
-    elif max(run.num_steps, run.dilation.baseline_steps) > MAX_STEPS:
-        steps = max(run.num_steps, run.dilation.baseline_steps)
+    elif (steps := max(run.num_steps, run.dilation.baseline_steps)) > MAX_STEPS:
         yield _problem(loaded, "epochs", f"{steps} steps: a run has at most {MAX_STEPS}", run, "train less")
     elif run.num_steps == 0:
         unit, total = {

@@ -117,10 +117,9 @@ class History:
         """Accuracy by steps done, of each finished baseline, by method and seed."""
         curves: dict[tuple[str, int], dict[int, float]] = {}
         for entry in self.trials:
-            records = [self.stages.get(stage) for stage in entry.stages]
-            if entry.is_baseline and all(r and r.outcome is Outcome.FINISHED for r in records):
-                evaluations = [r.measurement.evaluations for r in records if r and r.measurement]
-                curves[entry.method, entry.seed] = _curve(evaluations)
+            if entry.is_baseline and self._is_finished(entry):
+                parts = [self.stages[stage].measurement for stage in entry.stages]
+                curves[entry.method, entry.seed] = _curve(part.evaluations for part in parts if part is not None)
         return curves
 
 
