@@ -26,12 +26,13 @@ _TRACEBACK = "SWEEP_TRACEBACK"
 app = typer.Typer(
     help="How long should I train? Train a recipe at a grid of scale ratios, and see what each further hour buys.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 recipes_app = typer.Typer(help="The recipes that come with it.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(recipes_app, name="recipes")
+data_app = typer.Typer(help="The datasets that recipes name.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
 
 
 class ReportFormat(StrEnum):
@@ -46,12 +47,36 @@ class PlanFormat(StrEnum):
     JSON = "json"
 
 
-Recipe = Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a YAML file.")]
+def _complete_recipe(begun: str) -> list[str]:
+    from sweep.recipe.library import shipped_recipes
+
+    return [name for name in shipped_recipes() if name.startswith(begun)]
+
+
+def _complete_dataset(begun: str) -> list[str]:
+    from sweep.recipe.datasets import DATASETS
+
+    return [name for name in DATASETS if name.startswith(begun)]
+
+
+def _complete_sweep(context: typer.Context, begun: str) -> list[str]:
+    from sweep.store.workspace import list_workspaces
+
+    found = list_workspaces(context.params.get("results") or Path("results"))
+    return [workspace.name for workspace in found if workspace.name.startswith(begun)]
+
+
+Recipe = Annotated[
+    str,
+    typer.Argument(help="A shipped recipe's name, or the path of a YAML file.", autocompletion=_complete_recipe),
+]
 Ratios = Annotated[str, typer.Option(help="Ratios: 0.25,0.5,1.0 or 1/3 or 70% or a range 0.1:1:0.1.")]
 Seeds = Annotated[int, typer.Option(help="How many seeds: the recipe's, the next one, …")]
 Method = Annotated[str | None, typer.Option(help="What a ratio scales: epochs, steps, samples or subset.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads of the training process.")]
+Jobs = Annotated[str, typer.Option(metavar="N|auto", help="How many trials to train at a time.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads of each training process; default: cores / jobs.")]
+DataPath = Annotated[str | None, typer.Option(help="The folder that holds the dataset; default: the recipe's.")]
 Price = Annotated[float | None, typer.Option(help="Dollars for an hour of one device.")]
 Results = Annotated[Path, typer.Option(help="The folder that sweeps are kept in.")]
 Name = Annotated[str | None, typer.Option(help="The sweep's name; default: the recipe's.")]
@@ -67,7 +92,9 @@ def run(
     seeds: Seeds = 1,
     method: Method = None,
     device: Device = "auto",
+    jobs: Jobs = "1",
     threads: Threads = None,
+    data_path: DataPath = None,
     price: Price = None,
     results: Results = Path("results"),
     name: Name = None,
@@ -75,12 +102,15 @@ def run(
     settings: Settings = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and train nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the table.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print events, a line of JSON each, and no table.")] = False,
 ) -> None:
     """Train a recipe at every ratio and print what each costs and gives. Trains only what is missing."""
     if dry_run:
         from sweep.api import plan_sweep
 
         _print_plan(plan_sweep(_request(context)))
+    elif json:
+        _run_for_a_program(_request(context))
     else:
         _run(_request(context), quiet)
 
@@ -93,7 +123,9 @@ def plan(
     seeds: Seeds = 1,
     method: Method = None,
     device: Device = "auto",
+    jobs: Jobs = "1",
     threads: Threads = None,
+    data_path: DataPath = None,
     price: Price = None,
     results: Results = Path("results"),
     name: Name = None,
@@ -118,7 +150,9 @@ def plan(
 
 @app.command()
 def report(
-    sweep: Annotated[str | None, typer.Argument(help="The sweep's name; default: the newest.")] = None,
+    sweep: Annotated[
+        str | None, typer.Argument(help="The sweep's name; default: the newest.", autocompletion=_complete_sweep)
+    ] = None,
     results: Results = Path("results"),
     output: Annotated[ReportFormat, typer.Option("--format", help="How to print it.")] = ReportFormat.TABLE,
     fail_under: Annotated[
@@ -127,14 +161,53 @@ def report(
     at: Annotated[str, typer.Option(help="The ratio that --fail-under looks at.")] = "1.0",
 ) -> None:
     """Show a sweep's table again."""
-    from sweep.api import read_sweep
     from sweep.report.gate import Gate
+    from sweep.store.catalogue import read_sweep
 
     gate = Gate.parse(fail_under, at) if fail_under is not None else None
     _, history = read_sweep(results, sweep)
     _print_report(history, output)
     if gate is not None:
         gate.check(history)
+
+
+@app.command("list")
+def list_sweeps(results: Results = Path("results")) -> None:
+    """List the sweeps with their state, size and age, the newest first."""
+    from sweep.report.grid import draw
+    from sweep.report.listing import sweeps_grid
+    from sweep.store.catalogue import list_sweeps
+
+    draw(sweeps_grid(list_sweeps(results), results), _stdout())
+
+
+@app.command()
+def doctor(
+    results: Results = Path("results"),
+    data_path: Annotated[str, typer.Option(help="The folder that holds the datasets.")] = "data",
+) -> None:
+    """Show versions, devices, datasets and free disk, and the command that mends what is missing."""
+    from sweep.errors import MachineError
+    from sweep.report.grid import draw
+    from sweep.report.listing import findings_grid
+    from sweep.run.doctor import State, examine
+
+    findings = examine(results, Path(data_path))
+    draw(findings_grid((found.subject, found.state, found.detail, found.fix) for found in findings), _stdout())
+    if any(found.state is State.BROKEN for found in findings):
+        raise typer.Exit(MachineError.exit_code)
+
+
+@data_app.command("get")
+def get_data(
+    name: Annotated[str, typer.Argument(help="The dataset, as recipes name it.", autocompletion=_complete_dataset)],
+    data_path: Annotated[str, typer.Option(help="The folder to put it in.")] = "data",
+) -> None:
+    """Get a dataset: from the system's package where one is installed, else by download through torchvision."""
+    from sweep.api import get_data
+    from sweep.printable import printable
+
+    _stdout().write(printable(f"{name}: {get_data(name, data_path)}"))
 
 
 @recipes_app.command("list")
@@ -174,6 +247,13 @@ def _run(request: SweepRequest, quiet: bool) -> None:
     _exit(done)
 
 
+def _run_for_a_program(request: SweepRequest) -> None:
+    from sweep.api import run_sweep
+    from sweep.report.live import JsonView
+
+    _exit(run_sweep(request, JsonView(_stdout())))
+
+
 def _exit(done: SweepRun) -> None:
     if done.stopped_by is not None:
         _complain("stopped; what is done is kept, and the same command goes on with the rest")
@@ -183,17 +263,19 @@ def _exit(done: SweepRun) -> None:
 
 
 def _print_plan(made: Plan) -> None:
-    from sweep.report.plan_view import print_plan
+    from sweep.report.grid import draw
+    from sweep.report.plan_view import plan_grid
 
-    print_plan(made, _stdout())
+    draw(plan_grid(made), _stdout())
 
 
 def _print_report(history: History, output: ReportFormat) -> None:
     from sweep.report.export import to_csv, to_json, to_markdown
-    from sweep.report.table import make_table, print_table
+    from sweep.report.grid import draw
+    from sweep.report.table import make_table
 
     if output is ReportFormat.TABLE:
-        print_table(make_table(history), _stdout())
+        draw(make_table(history), _stdout())
     elif output is ReportFormat.MARKDOWN:
         _stdout().write(to_markdown(make_table(history)))
     elif output is ReportFormat.CSV:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweep.errors import Complaints, Interrupted, MachineError, Problem, UsageError
-from sweep.events import Event, Listener, Noticed
+from sweep.errors import Complaints, Interrupted, Problem, UsageError
+from sweep.events import Event, Listener, Noticed, SweepEnded
 from sweep.plan.stages import Plan, make_plan
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import Ratio, parse_ratios
 from sweep.recipe.library import LoadedRecipe, Override, load_recipe, parse_settings
+from sweep.recipe.schema import Recipe, nearest
 from sweep.run.executors.local import LocalExecutor
 from sweep.run.executors.protocol import Executor
+from sweep.run.placement import Placement, num_cores, parse_jobs, place, visible_gpus
 from sweep.run.session import Session
 from sweep.run.stop import StopRequest
 from sweep.store.durable import replacing
 from sweep.store.history import History, read_history
 from sweep.store.records import PrepareJob
-from sweep.store.workspace import Workspace, list_workspaces, open_workspace
+from sweep.store.workspace import Workspace, open_writable
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 _MAX_SEEDS = 1000
@@ -32,7 +33,8 @@ class SweepRequest:
     """What is asked of `sweep run` and `sweep plan`, as it was typed. None leaves a key to the recipe.
 
     `ratios` is a text such as "0.25,0.5,1.0" or "0.1:1:0.1"; `seeds` counts them from the recipe's own; `price` is
-    dollars for an hour of one device; `settings` are "key=value" texts; `name` defaults to the recipe's.
+    dollars for an hour of one device; `settings` are "key=value" texts; `name` defaults to the recipe's; `jobs` is how
+    many trials are trained at a time, or "auto".
     """
 
     recipe: str = "digits"
@@ -40,7 +42,9 @@ class SweepRequest:
     seeds: int = 1
     method: str | None = None
     device: str = "auto"
+    jobs: str = "1"
     threads: int | None = None
+    data_path: str | None = None
     price: float | None = None
     results: Path = Path("results")
     name: str | None = None
@@ -58,10 +62,15 @@ class SweepRun:
     stopped_by: int | None
 
     @property
-    def is_complete(self) -> bool:
-        """Whether every trial that was asked for has finished."""
+    def num_finished(self) -> int:
+        """How many of the trials that were asked for have finished."""
         finished = {result.entry.key for result in self.history.results if result.accuracy is not None}
-        return all(trial.key in finished for trial in self.plan.trials)
+        return sum(trial.key in finished for trial in self.plan.trials)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of them have."""
+        return self.num_finished == len(self.plan.trials)
 
 
 def plan_sweep(request: SweepRequest) -> Plan:
@@ -102,16 +111,23 @@ def _load(request: SweepRequest) -> LoadedRecipe:
 def _overrides(request: SweepRequest) -> tuple[Override, ...]:
     """The keys that `--set` and the options of their own name give; each may be given once."""
     settings = parse_settings(request.settings)
-    options = {"method": request.method, "threads": request.threads, "price": request.price}
-    given = tuple(Override(key, value, f"--{key}") for key, value in options.items() if value is not None)
-    twice = {setting.key for setting in settings} & {option.key for option in given}
-    if twice:
-        raise UsageError([Problem(f"given twice, by --set and by --{key}", where="--set", key=key) for key in twice])
+    options = {key: getattr(request, key) for key in ("method", "threads", "price", "data_path")}
+    given = tuple(
+        Override(key, value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None
+    )
+    places = {option.key: option.place for option in given}
+    if twice := [setting.key for setting in settings if setting.key in places]:
+        raise UsageError(
+            [Problem(f"given twice, by --set and by {places[key]}", where="--set", key=key) for key in twice]
+        )
     return (*settings, *given)
 
 
 def _check_options(request: SweepRequest) -> None:
-    problems = []
+    complaints = Complaints()
+    with complaints:
+        parse_jobs(request.jobs)
+    problems = complaints.problems
     if not 1 <= request.seeds <= _MAX_SEEDS:
         problems.append(Problem(f"{request.seeds} is not a number of seeds from 1 to {_MAX_SEEDS}", where="--seeds"))
     if not _DEVICE.fullmatch(request.device):
@@ -121,10 +137,11 @@ def _check_options(request: SweepRequest) -> None:
 
 
 def _workspace(request: SweepRequest, recipe_name: str) -> Workspace:
+    """The folder that the sweep goes to; a recipe's name may be none for a folder."""
     if request.name is not None:
-        return open_workspace(request.results, request.name)
+        return open_writable(request.results, request.name)
     try:
-        return open_workspace(request.results, recipe_name, where=request.recipe)
+        return open_writable(request.results, recipe_name, where=request.recipe)
     except UsageError as error:
         raise UsageError([replace(problem, fix="give one with --name") for problem in error.problems]) from None
 
@@ -132,7 +149,7 @@ def _workspace(request: SweepRequest, recipe_name: str) -> Workspace:
 def run_sweep(
     request: SweepRequest,
     tell: Listener = lambda event: None,
-    make_executor: Callable[[Workspace], Executor] = LocalExecutor,
+    make_executor: Callable[[Workspace, Placement], Executor] = LocalExecutor,
 ) -> SweepRun:
     """Train what `request` asks for and is not trained yet; `tell` hears of every event.
 
@@ -143,32 +160,51 @@ def run_sweep(
         MachineError: data, disk, lock or device.
     """
     plan = plan_sweep(request)
-    loaded = plan.loaded
-    workspace = _workspace(request, loaded.name)
+    workspace = _workspace(request, plan.loaded.name)
+    placement = _place(request, plan.loaded.recipe, workspace)
     with StopRequest() as stop:
         if request.fresh:
             _set_aside(workspace, tell)
         with workspace.locked():
+            recipe = plan.loaded.recipe
             session = Session(
                 plan=plan,
                 workspace=workspace,
-                make_executor=lambda: make_executor(workspace),
+                make_executor=lambda num_stages: make_executor(workspace, placement.at_most(num_stages)),
                 prepare_job=PrepareJob(
-                    dataset=loaded.recipe.dataset,
-                    data_path=loaded.recipe.data_path,
+                    dataset=recipe.dataset,
+                    data_path=recipe.data_path,
                     device=request.device,
-                    threads=loaded.recipe.threads or num_cores(),
+                    threads=placement.threads,
                 ),
-                price=loaded.recipe.price,
+                price=recipe.price,
                 tell=tell,
             )
-            for warning in plan.warnings:
+            for warning in (*plan.warnings, *_crowding(placement)):
                 tell(Noticed(f"warning: {warning}"))
             try:
                 history = session.run(stop)
             except Interrupted:
                 history = read_history(workspace.journal)
-    return SweepRun(plan, workspace, history, stop.signal_number)
+    done = SweepRun(plan, workspace, history, stop.signal_number)
+    tell(SweepEnded(workspace.name, len(plan.trials), done.num_finished, done.stopped_by))
+    return done
+
+
+def _place(request: SweepRequest, recipe: Recipe, workspace: Workspace) -> Placement:
+    """A sweep keeps the number of threads that its first run has fixed, unless another one is asked for."""
+    gpus = visible_gpus() if request.jobs != "1" and request.device != "cpu" else ()
+    first = None if request.fresh else read_history(workspace.journal).first_start
+    threads = recipe.threads or (first.environment.threads if first else None)
+    return place(parse_jobs(request.jobs), request.device, threads, num_cores(), gpus)
+
+
+def _crowding(placement: Placement) -> list[Problem]:
+    wanted = placement.jobs * placement.threads
+    if wanted <= num_cores():
+        return []
+    message = f"{placement.jobs} jobs of {placement.threads} threads on {num_cores()} cores get into each other's way"
+    return [Problem(message, where="--jobs", fix="take fewer --jobs or --threads")]
 
 
 def _set_aside(workspace: Workspace, tell: Callable[[Event], None]) -> None:
@@ -176,38 +212,6 @@ def _set_aside(workspace: Workspace, tell: Callable[[Event], None]) -> None:
         with workspace.locked():
             target = workspace.set_aside()
         tell(Noticed(f"set the old results aside as {target}"))
-
-
-def num_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def read_sweep(results: Path, name: str | None) -> tuple[Workspace, History]:
-    """The sweep called `name` under `results`, by default the one that was run last. Writes nothing.
-
-    Raises:
-        UsageError: there is none.
-        MachineError: its journal cannot be read.
-    """
-    if name is None:
-        return _newest(results)
-    workspace = open_workspace(results, name, where="SWEEP")
-    history = read_history(workspace.journal)
-    if history.damaged_lines and not history.starts:
-        raise MachineError(Problem("damaged beyond reading", where=str(workspace.journal), fix="sweep run repairs it"))
-    if not history.starts:
-        known = ", ".join(workspace.name for workspace in list_workspaces(results)) or "none"
-        raise UsageError(Problem(f"there is no sweep {name!r} in {results}", where="SWEEP", fix=f"there: {known}"))
-    return workspace, history
-
-
-def _newest(results: Path) -> tuple[Workspace, History]:
-    found = [(workspace, read_history(workspace.journal)) for workspace in list_workspaces(results)]
-    begun = [(workspace, history) for workspace, history in found if history.last_start is not None]
-    if not begun:
-        raise UsageError(Problem(f"there is no sweep in {results}", where="--results", fix="make one with: sweep run"))
-    return max(begun, key=lambda pair: pair[1].starts[-1].started_at)
 
 
 def write_rates(plan: Plan, path: Path) -> None:
@@ -224,3 +228,18 @@ def write_rates(plan: Plan, path: Path) -> None:
             for start, rates in timeline.spans():
                 for step, rate in enumerate(rates.tolist(), start):
                     file.write(f"{ratio},{step},{step / lengths.steps_per_epoch!r},{rate!r}\n")
+
+
+def get_data(name: str, data_path: str) -> str:
+    """Get a dataset's files, or find them there; says in a few words where they came from.
+
+    Raises:
+        UsageError: no such dataset.
+        MachineError: it cannot be had, or `data_path` cannot be written.
+    """
+    from sweep.train.fetch import fetch
+
+    if name not in DATASETS:
+        message = f"there is no dataset {name!r}{nearest(name, DATASETS)}"
+        raise UsageError(Problem(message, where="NAME", fix=f"known: {', '.join(DATASETS)}"))
+    return fetch(DATASETS[name], Path(data_path))

@@ -5,7 +5,6 @@ Durations come from the monotonic clock, so setting the machine's clock changes 
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import UTC, datetime
 
@@ -15,14 +14,17 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def seconds_since(moment: str) -> float | None:
+    """How long ago a moment of `utc_now` was, for a reader; None where the text is no moment."""
+    try:
+        age = datetime.now(UTC) - datetime.fromisoformat(moment)
+    except (TypeError, ValueError):  # a moment without a time zone cannot be compared
+        return None
+    return max(age.total_seconds(), 0.0)
+
+
 def monotonic_seconds() -> float:
     return time.perf_counter()
-
-
-def process_cpu_seconds() -> float:
-    """Processor time that this process and its ended children have used, in seconds."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 class Stopwatch:

@@ -26,6 +26,11 @@ class Outcome(StrEnum):
         """Whether running the sweep again would leave this trial as it is: the rest is trained anew."""
         return self in (Outcome.FINISHED, Outcome.DIVERGED)
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether it was tried, and gave no result."""
+        return self in (Outcome.DIVERGED, Outcome.CRASHED, Outcome.FAILED)
+
 
 @dataclass(frozen=True)
 class Problem:

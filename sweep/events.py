@@ -61,5 +61,15 @@ class StageEnded:
     accuracy: float | None
 
 
-Event = SweepStarted | Noticed | StageStarted | Progress | StageEnded
+@dataclass(frozen=True)
+class SweepEnded:
+    """The last event: how many of the trials asked for have finished, and the signal (if any) that ended it early."""
+
+    name: str
+    num_trials: int
+    num_finished: int
+    stopped_by: int | None
+
+
+Event = SweepStarted | Noticed | StageStarted | Progress | StageEnded | SweepEnded
 Listener = Callable[[Event], None]

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -250,7 +249,7 @@ def test_the_default_recipe_keeps_what_it_promises(sweep, tmp_path):
 
 def test_recipes_are_listed_and_shown(sweep):
     names = [line.split()[0] for line in sweep("recipes", "list").stdout.splitlines()]
-    assert names == ["digits", "fashion_mnist", "smoke"]
+    assert names == ["digits", "fashion_mnist", "fashion_mnist_wsd", "smoke"]
     shown = sweep("recipes", "show", "digits").stdout
     assert shown == (Path(__file__).parent.parent / "recipes" / "digits.yaml").read_text()
     assert_refused(sweep("recipes", "show", "digit"), 2, "did you mean 'digits'?")
@@ -258,7 +257,7 @@ def test_recipes_are_listed_and_shown(sweep):
 
 def test_absent_data_stops_before_anything_trains_with_the_command_that_gets_it(sweep, tmp_path):
     run = sweep("run", "fashion_mnist", "--set", f"data_path={tmp_path}", "--results", tmp_path / "results")
-    assert_refused(run, 3, "FashionMNIST is absent", f"{sys.executable} -c", "download=True")
+    assert_refused(run, 3, "FashionMNIST is absent", f"sweep data get FashionMNIST --data-path {tmp_path}")
     assert not (tmp_path / "results" / "fashion_mnist" / "journal.jsonl").exists()
 
 
@@ -302,15 +301,6 @@ def test_a_sweep_whose_progress_nobody_reads_goes_on_to_its_end(command, tmp_pat
     words = f"'{command}' run smoke --ratios 0.25,0.5 --results '{tmp_path}' 2>&1 | head -1; exit ${{PIPESTATUS[0]}}"
     assert subprocess.run(["bash", "-c", words], capture_output=True).returncode == 0
     assert (tmp_path / "smoke" / "journal.jsonl").read_bytes().count(b'"outcome":"finished"') == 2
-
-
-@pytest.mark.parametrize("columns", ["20", "40", "80"])
-def test_a_narrow_terminal_loses_no_cell(command, smoke_results, columns):
-    environment = os.environ | {"COLUMNS": columns}
-    for arguments in (["plan", "fashion_mnist"], ["report", "--results", smoke_results]):
-        narrow = subprocess.run([command, *arguments], env=environment, capture_output=True, text=True).stdout
-        assert "…" not in narrow
-        assert narrow.split() == subprocess.run([command, *arguments], capture_output=True, text=True).stdout.split()
 
 
 def test_a_full_standard_output_is_an_error_of_the_machine(command):
@@ -357,3 +347,129 @@ def test_a_damaged_sweep_is_not_called_absent(sweep, smoke_results, tmp_path):
     journal = tmp_path / "results" / "smoke" / "journal.jsonl"
     journal.write_bytes(journal.read_bytes().replace(b'"kind":"start"', b'"kind":"stars"'))
     assert_refused(sweep("report", "smoke", "--results", tmp_path / "results"), 3, "damaged", "sweep run repairs it")
+
+
+def test_jobs_train_the_same_weights_as_one_after_the_other(sweep, smoke_results, tmp_path):
+    run = sweep("run", "smoke", "--ratios", "0.5,1.0", "--seeds", "2", "--jobs", "2", "--results", tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert "up to 2 trials at a time" in run.stdout
+
+    def weights(results):
+        text = sweep("report", "smoke", "--results", results, "--format", "csv").stdout
+        return {(row["ratio"], row["seed"]): row["weights_sha256"] for row in csv.DictReader(io.StringIO(text))}
+
+    assert weights(tmp_path) == weights(smoke_results)
+    assert {path.name for path in (tmp_path / "smoke" / "logs").iterdir()} == {"worker-1.log", "worker-2.log"}
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "many", "1.5"])
+def test_impossible_jobs_are_refused(sweep, jobs, tmp_path):
+    for words in ("plan", "run"):
+        assert_refused(sweep(words, "smoke", f"--jobs={jobs}", "--results", tmp_path / "results"), 2, "--jobs")
+    assert not list(tmp_path.iterdir())
+
+
+def test_jobs_on_gpus_that_are_not_there_are_refused_before_anything_is_touched(sweep, smoke_results, tmp_path):
+    shutil.copytree(smoke_results, tmp_path / "results")
+    arguments = ("--jobs", "2", "--device", "cuda", "--results", tmp_path / "results", "--fresh")
+    assert_refused(sweep("run", "smoke", *arguments), 2, "2 jobs, but 0 GPUs")
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["smoke"]
+
+
+def test_events_for_a_program_are_json_lines_and_nothing_else(sweep, tmp_path):
+    run = sweep("run", "smoke", "--ratios", "0.25,0.5", "--results", tmp_path, "--json")
+    assert (run.returncode, run.stderr) == (0, "")
+    documents = [json.loads(line) for line in run.stdout.splitlines()]
+    assert documents[0]["event"] == "sweep_started"
+    ended = [document for document in documents if document["event"] == "stage_ended"]
+    assert sorted(document["ratio"] for document in ended) == ["0.25", "0.5"]
+    assert documents[-1] == {
+        "event": "sweep_ended",
+        "name": "smoke",
+        "num_trials": 2,
+        "num_finished": 2,
+        "stopped_by": None,
+    }
+
+
+def test_sweeps_are_listed(sweep, smoke_results, tmp_path):
+    shutil.copytree(smoke_results, tmp_path / "results")
+    sweep("run", "smoke", "--name", "bad", "--ratios", "1", "--set", "lr=1e30", "--results", tmp_path / "results")
+    lines = sweep("list", "--results", tmp_path / "results").stdout.splitlines()
+    rows = {line.split()[0]: line for line in lines if line.startswith("  ")}
+    assert re.search(r"smoke +complete +4 of 4 +[0-9.]+ k?B +(just now|\d+ min ago)", rows["smoke"])
+    assert re.search(r"smoke +1 failed +0 of 1 ", rows["bad"])
+    empty = sweep("list", "--results", tmp_path / "absent")
+    assert empty.returncode == 0
+    assert "there is no sweep" in empty.stdout
+
+
+def test_the_doctor_finds_what_is_there_and_what_mends_what_is_not(sweep, tmp_path):
+    run = sweep("doctor", "--results", tmp_path / "results", "--data-path", tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"torch +ok +torch 2\.", run.stdout)
+    assert re.search(r"digits +ok ", run.stdout)
+    assert f"FashionMNIST: get it with: sweep data get FashionMNIST --data-path {tmp_path}" in run.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_doctor_fails_where_nothing_could_be_written(sweep, tmp_path):
+    (tmp_path / "results").write_text("in the way")
+    run = sweep("doctor", "--results", tmp_path / "results")
+    assert run.returncode == 3
+    assert re.search(r"results +broken", run.stdout)
+
+
+def test_an_unknown_dataset_is_refused_with_the_nearest(sweep, tmp_path):
+    assert_refused(sweep("data", "get", "fashionmnist", "--data-path", tmp_path), 2, "did you mean 'FashionMNIST'?")
+
+
+def test_data_that_is_there_is_left_alone(sweep, tmp_path):
+    run = sweep("data", "get", "digits", "--data-path", tmp_path)
+    assert (run.returncode, run.stdout) == (0, "digits: is there already\n")
+
+
+def test_the_data_path_is_an_option(sweep, tmp_path):
+    run = sweep("run", "fashion_mnist", "--data-path", tmp_path, "--results", tmp_path / "results")
+    assert_refused(run, 3, f"sweep data get FashionMNIST --data-path {tmp_path}")
+    twice = sweep("plan", "smoke", "--data-path", "a", "--set", "data_path=b")
+    assert_refused(twice, 2, "--set: data_path: given twice, by --set and by --data-path")
+
+
+def test_a_kept_reference_is_shown_and_not_trained_in(sweep):
+    root = Path(__file__).parent.parent
+    journal = (root / "results" / "reference-fashion-mnist" / "journal.jsonl").read_bytes()
+    for words in (["run"], ["run", "--fresh"], ["plan"]):
+        run = sweep(*words, "fashion_mnist", "--name", "reference-fashion-mnist", cwd=root)
+        assert_refused(run, 2, "read-only")
+    assert sweep("report", "reference-fashion-mnist", cwd=root).returncode == 0
+    assert (root / "results" / "reference-fashion-mnist" / "journal.jsonl").read_bytes() == journal
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("sweep run di", {"digits"}),
+        ("sweep data get F", {"FashionMNIST"}),
+        ("sweep report ref", {"reference-fashion-mnist"}),
+        ("sweep plan smoke --rat", {"--ratios", "--rates"}),
+        ("sweep re", {"report", "recipes"}),
+    ],
+)
+def test_tab_completes_commands_options_recipes_datasets_and_sweeps(command, typed, offered):
+    environment = os.environ | {
+        "_SWEEP_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+    }
+    run = subprocess.run(
+        [command], env=environment, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True
+    )
+    assert set(run.stdout.split()) == offered
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_for_completion_is_shown(sweep, shell):
+    run = sweep("--show-completion", shell)
+    assert run.returncode == 0
+    assert "_SWEEP_COMPLETE" in run.stdout

@@ -1,10 +1,10 @@
 import re
-from types import SimpleNamespace
+from datetime import datetime
 
 import pytest
 
 from sweep import clock
-from sweep.clock import Stopwatch, monotonic_seconds, process_cpu_seconds, utc_now
+from sweep.clock import Stopwatch, monotonic_seconds, seconds_since, utc_now
 
 
 class Hands:
@@ -70,7 +70,21 @@ def test_the_label_of_now_is_utc_to_the_millisecond():
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", utc_now())
 
 
-def test_processor_time_is_this_processs_and_its_ended_childrens(monkeypatch):
-    times = SimpleNamespace(user=1.0, system=2.0, children_user=4.0, children_system=8.0, elapsed=1e6)
-    monkeypatch.setattr(clock.os, "times", lambda: times)
-    assert process_cpu_seconds() == 15
+@pytest.mark.parametrize(
+    ("moment", "age"),
+    [
+        ("2026-01-01T00:00:00.000+00:00", 60.0),
+        ("2026-01-01T02:00:30.000+02:00", 30.0),
+        ("2026-01-02T00:00:00.000+00:00", 0.0),  # the clock was set back meanwhile
+        ("2026-01-01T00:00:00", None),
+        ("yesterday", None),
+    ],
+)
+def test_the_age_of_a_moment_is_never_negative_and_of_no_moment_not_known(moment, age, monkeypatch):
+    class Noon(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 1, 1, 0, 1, tzinfo=tz)
+
+    monkeypatch.setattr(clock, "datetime", Noon)
+    assert seconds_since(moment) == age

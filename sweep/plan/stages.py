@@ -30,6 +30,10 @@ class Stage:
     stop_step: int
     eval_steps: tuple[int, ...]
 
+    @property
+    def num_steps(self) -> int:
+        return self.stop_step - self.start_step
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -45,7 +49,7 @@ class Plan:
     @property
     def num_steps(self) -> int:
         """Optimizer steps of the whole plan."""
-        return sum(stage.stop_step - stage.start_step for stage in self.stages)
+        return sum(stage.num_steps for stage in self.stages)
 
     @cached_property
     def paths(self) -> dict[str, tuple[str, ...]]:

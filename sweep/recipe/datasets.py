@@ -19,8 +19,9 @@ from pathlib import Path
 
 from sweep.errors import Problem
 
-# The interpreter that has torchvision: the one on the path may be another.
+# The interpreter that we run in: the one on the path may be another.
 _PYTHON = shlex.quote(sys.executable)
+DEFAULT_DATA_PATH = "data"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,14 @@ class DataFile:
     path: str
     num_bytes: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class SystemPackage:
+    """A package of the operating system that keeps a dataset's files, gzipped, in `folder`."""
+
+    name: str
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,8 @@ class Dataset:
     files: tuple[DataFile, ...]
     root: Callable[[Path], Path | None]
     get_command: Callable[[Path], str]
+    is_in_torchvision: bool = False  # whether its class of this name downloads it
+    package: SystemPackage | None = None
 
     def problems(self, data_path: Path) -> list[Problem]:
         """What is wrong with the dataset's files: absent, truncated or altered, each with the command that mends it."""
@@ -65,7 +76,7 @@ def _file_problem(path: Path, file: DataFile) -> str | None:
     if not os.path.isfile(path):
         return "the file is absent"
     try:
-        content = _content(path)
+        content = read_content(path)
     except (OSError, EOFError, zlib.error) as error:
         return f"the file is damaged ({error})"
     if len(content) < file.num_bytes:
@@ -75,8 +86,8 @@ def _file_problem(path: Path, file: DataFile) -> str | None:
     return None
 
 
-def _content(path: Path) -> bytes:
-    # An archive packed by somebody else has other bytes around the same content.
+def read_content(path: Path) -> bytes:
+    """A file's content, unpacked: an archive packed by somebody else has other bytes around the same content."""
     data = path.read_bytes()
     return gzip.decompress(data) if path.suffix == ".gz" else data
 
@@ -86,11 +97,9 @@ def _sklearn_data(data_path: Path) -> Path | None:
     return Path(spec.origin).parent / "datasets" / "data" if spec and spec.origin else None
 
 
-def _torchvision_command(name: str) -> Callable[[Path], str]:
-    code = f"import sys; from torchvision.datasets import {name} as D; "
-    code += "[D(sys.argv[1], train=t, download=True) for t in (True, False)]"
+def _own_command(name: str) -> Callable[[Path], str]:
     # Quoted: a user pastes it into a shell, and the path is the recipe's.
-    return lambda data_path: f'{_PYTHON} -c "{code}" {shlex.quote(str(data_path))}'
+    return lambda data_path: f"sweep data get {name} --data-path {shlex.quote(str(data_path))}"
 
 
 DATASETS: dict[str, Dataset] = {
@@ -140,6 +149,8 @@ DATASETS: dict[str, Dataset] = {
             ),
         ),
         root=lambda data_path: data_path / "FashionMNIST" / "raw",
-        get_command=_torchvision_command("FashionMNIST"),
+        get_command=_own_command("FashionMNIST"),
+        is_in_torchvision=True,
+        package=SystemPackage("dataset-fashion-mnist", Path("/usr/share/datasets/fashion-mnist")),  # Debian's
     ),
 }

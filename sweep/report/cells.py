@@ -21,6 +21,32 @@ def duration_text(seconds: float | None) -> str:
     return f"{hours}h {minutes:02d}m"
 
 
+def clock_text(seconds: float) -> str:
+    """`3:07`, `1:02:09`: a time that is running."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def size_text(num_bytes: float) -> str:
+    """`640 B`, `3.2 MB`, `120 GB`: in powers of 1000, as disks are sold."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if num_bytes < 1000:
+            return f"{num_bytes:.0f} {unit}" if unit == "B" or num_bytes >= 100 else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.1f} TB"
+
+
+def age_text(seconds: float | None) -> str:
+    """`just now`, `12 min ago`, `3 h ago`, `5 d ago`."""
+    if seconds is None:
+        return ""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit} ago"
+    return "just now"
+
+
 def one_line(text: str) -> str:
     """Text from outside (names, reasons) as a single line without a control character."""
     return printable(text.replace("\n", " "))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from sweep.report.cells import one_line
 from sweep.report.frame import COLUMNS, trial_frame
-from sweep.report.table import TableView
+from sweep.report.grid import Grid
 from sweep.store.history import History
 
 JSON_FORMAT = 1
@@ -54,10 +54,10 @@ def _plain(value: object) -> object:
     return value.item() if hasattr(value, "item") else value
 
 
-def to_markdown(view: TableView) -> str:
+def to_markdown(view: Grid) -> str:
     """The table of the terminal, with its lines below it."""
     header = "| " + " | ".join(view.headers) + " |"
-    rule = "|" + "|".join(" --- " if name in ("outcome", "method") else " ---: " for name in view.headers) + "|"
+    rule = "|" + "|".join(" --- " if name in view.texts else " ---: " for name in view.headers) + "|"
     rows = ["| " + " | ".join(_markdown_text(cell) for cell in row) + " |" for row in view.rows]
     notes = [_markdown_text(note) + "  " for note in view.notes]
     return "\n".join([header, rule, *rows, "", *notes])

@@ -1,17 +1,30 @@
-"""Draws a running sweep's events: bars on a terminal, one plain line a finished trial elsewhere."""
+"""Draws a running sweep's events: on a terminal the finished trials as rows, and below them a line for each running
+one; elsewhere a plain line for each finished trial; for programs a line of JSON for each event."""
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from sweep import events
-from sweep.report.cells import duration_text, one_line, percent_text
+from sweep.clock import Stopwatch
+from sweep.errors import Outcome
+from sweep.report.cells import clock_text, duration_text, one_line, percent_text
+from sweep.report.screen import Screen
+
+# Chosen by looking at terminals of 40, 80 and 160 columns.
+_WIDE, _MEDIUM = 100, 60
+_LABEL_WIDTH = 22
+_ROW = "{ratio:>8}  {seed:>4}  {time:>10}  {accuracy:>8}  {outcome}"
 
 
 class View(Protocol):
@@ -26,11 +39,11 @@ class View(Protocol):
     def __call__(self, event: events.Event) -> None: ...
 
 
-def make_view(console: Console, quiet: bool) -> View:
-    """What suits the console: nothing, bars, or lines."""
+def make_view(screen: Screen, quiet: bool) -> View:
+    """What suits the screen: nothing, rows and bars, or lines."""
     if quiet:
         return SilentView()
-    return BarView(console) if console.is_terminal else LineView(console)
+    return BarView(screen) if screen.is_animated else LineView(screen)
 
 
 class SilentView:
@@ -46,100 +59,147 @@ class SilentView:
         pass
 
 
+class JsonView(SilentView):
+    """A line of JSON for each event: its name as `event`, and its fields."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def __call__(self, event: events.Event) -> None:
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+        self._screen.write(json.dumps({"event": name} | asdict(event), allow_nan=False))
+
+
 class LineView(SilentView):
     """A line for each finished trial, and for what should be known."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
 
     def __call__(self, event: events.Event) -> None:
-        line = _line(event)
-        if line is not None:
-            self._console.print(Text(one_line(line)), soft_wrap=True)
+        match event:
+            case events.StageEnded(train_seconds=None):
+                self._say(f"ratio {event.ratio}, seed {event.seed}: {event.reason or event.outcome}")
+            case events.StageEnded():
+                self._say(
+                    f"ratio {event.ratio}, seed {event.seed}: {event.outcome}, "
+                    f"{duration_text(event.train_seconds)}, accuracy {percent_text(event.accuracy)}"
+                )
+            case events.Noticed() | events.SweepStarted():
+                self._say(_headline(event))
+
+    def _say(self, line: str) -> None:
+        self._screen.say(one_line(line))
+
+
+@dataclass
+class _Job:
+    """A Stage that is being trained."""
+
+    started: events.StageStarted
+    progress: events.Progress | None = None
+
+    @property
+    def steps_done(self) -> int:
+        return self.progress.steps_done if self.progress else 0
 
 
 class BarView:
-    """A bar over all steps with the time left, and one for the running trial."""
+    """A row for each finished trial, at once and for good; below them a bar over all steps, and one for each job."""
 
-    def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[detail]}"),
-            console=console,
-            transient=True,
-        )
-        self._overall: TaskID | None = None
-        self._stage: TaskID | None = None
-        self._steps_before = 0
-        self._stage_steps = 0
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._started: events.SweepStarted | None = None
+        self._clock = Stopwatch()
+        self._jobs: dict[str, _Job] = {}
+        self._steps_before = 0  # of the Stages that have ended
+        self._has_rows = False
+        self._live = Live(get_renderable=self.draw, console=screen, transient=True, refresh_per_second=8)
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._live.start()
+        self._clock.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+        self._live.stop()
 
     def __call__(self, event: events.Event) -> None:
-        line = _line(event)
-        if line is not None:
-            self._progress.console.print(Text(one_line(line)))
+        match event:
+            case events.Noticed() | events.SweepStarted():
+                self._screen.say(one_line(_headline(event)))
         match event:
             case events.SweepStarted():
-                # Cost is proportional to steps, so the time left by steps is right.
-                self._overall = self._progress.add_task(escape(one_line(event.name)), total=event.num_steps, detail="")
+                self._started = event
+                self._clock = Stopwatch().__enter__()  # the start-up is no part of a trial's time
             case events.StageStarted():
-                self._stage_steps = event.num_steps
-                self._stage = self._progress.add_task(_title(event), total=event.num_steps, detail="starting")
+                self._jobs[event.stage] = _Job(event)
             case events.Progress():
-                self._show(event)
+                if event.stage in self._jobs:
+                    self._jobs[event.stage].progress = event
             case events.StageEnded():
-                self._end_stage()
+                self._end(event)
 
-    def _show(self, event: events.Progress) -> None:
-        if self._overall is not None and self._stage is not None:
-            self._progress.update(self._overall, completed=self._steps_before + event.steps_done)
-            self._progress.update(self._stage, completed=event.steps_done, detail=_detail(event))
+    def _end(self, event: events.StageEnded) -> None:
+        job = self._jobs.pop(event.stage, None)
+        self._steps_before += job.started.num_steps if job else 0
+        if not self._has_rows:
+            self._row("ratio", "seed", "train time", "accuracy", "")
+            self._has_rows = True
+        said = "" if event.outcome is Outcome.FINISHED else event.reason or event.outcome
+        accuracy, seconds = percent_text(event.accuracy), duration_text(event.train_seconds)
+        self._row(event.ratio, str(event.seed), seconds, accuracy, said)
 
-    def _end_stage(self) -> None:
-        self._steps_before += self._stage_steps
-        if self._overall is not None and self._stage is not None:
-            self._progress.update(self._overall, completed=self._steps_before)
-            self._progress.remove_task(self._stage)
-            self._stage = None
+    def _row(self, ratio: str, seed: str, time: str, accuracy: str, outcome: str) -> None:
+        line = _ROW.format(ratio=ratio, seed=seed, time=time, accuracy=accuracy, outcome=outcome)
+        self._screen.say(one_line(line.rstrip()))
+
+    def draw(self) -> RenderableType:
+        """The bars as they stand; in as much detail as the screen is wide."""
+        table = Table.grid(padding=(0, 1))
+        for is_number in (False, False, True, False):
+            table.add_column(justify="right" if is_number else "left", no_wrap=True, overflow="crop")
+        if self._started is not None:
+            jobs = list(self._jobs.values())
+            done = self._steps_before + sum(job.steps_done for job in jobs)
+            self._add_bar(table, self._started.name, done, self._started.num_steps, self._times(done))
+            for job in jobs:
+                label = f"{job.started.ratio} seed {job.started.seed}"
+                self._add_bar(table, label, job.steps_done, job.started.num_steps, self._detail(job))
+        return table
+
+    def _add_bar(self, table: Table, label: str, done: int, total: int, detail: str) -> None:
+        width = self._screen.width
+        bar = ProgressBar(total=max(total, 1), completed=done, width=24 if width >= _WIDE else 12)
+        percent = f"{100 * done // max(total, 1):>3} %"
+        # Without a bar where there is no room for one.
+        cells = [Text(one_line(label)[:_LABEL_WIDTH]), bar if width >= _MEDIUM else Text(""), Text(percent)]
+        table.add_row(*cells, Text(self._screen.spelled(detail)))
+
+    def _times(self, done: int) -> str:
+        assert self._started is not None
+        elapsed = self._clock.elapsed_seconds
+        if not done:
+            return clock_text(elapsed)
+        # Cost is proportional to steps, so the time left by steps is right.
+        left = clock_text(elapsed * (self._started.num_steps - done) / done)
+        return f"{clock_text(elapsed)}, {left} left" if self._screen.width >= _MEDIUM else f"{left} left"
+
+    def _detail(self, job: _Job) -> str:
+        progress = job.progress
+        if progress is None:
+            return "starting"
+        parts = [f"epoch {progress.epoch:.1f} of {job.started.epochs:.4g}"]
+        if self._screen.width >= _MEDIUM and progress.loss is not None:
+            parts.append(f"loss {progress.loss:.3f}")
+        if self._screen.width >= _WIDE:
+            parts += [f"accuracy {percent_text(progress.accuracy)}"] if progress.accuracy is not None else []
+            parts.append(f"{progress.images_per_second:,.0f} images/s")
+        return "  ".join(parts)
 
 
-def _title(event: events.StageStarted) -> str:
-    return escape(one_line(f"ratio {event.ratio}, seed {event.seed}"))
-
-
-def _detail(event: events.Progress) -> str:
-    parts = [
-        f"epoch {event.epoch:.1f}",
-        f"loss {event.loss:.3f}" if event.loss is not None else "",
-        f"accuracy {percent_text(event.accuracy)}" if event.accuracy is not None else "",
-        f"{event.images_per_second:,.0f} images/s",
-    ]
-    return "  ".join(part for part in parts if part)
-
-
-def _line(event: events.Event) -> str | None:
-    """The event as a line of its own, for those that have one."""
-    match event:
-        case events.Noticed():
-            return event.text
-        case events.SweepStarted():
-            done = f", {event.num_done} of them done" if event.num_done else ""
-            return f"{event.name}: {event.num_trials} trials{done}, {event.num_steps} steps to train"
-        case events.StageEnded(train_seconds=None):
-            return f"ratio {event.ratio}, seed {event.seed}: {event.reason or event.outcome}"
-        case events.StageEnded():
-            return (
-                f"ratio {event.ratio}, seed {event.seed}: {event.outcome}, "
-                f"{duration_text(event.train_seconds)}, accuracy {percent_text(event.accuracy)}"
-            )
-    return None
+def _headline(event: events.Noticed | events.SweepStarted) -> str:
+    if isinstance(event, events.Noticed):
+        return event.text
+    done = f", {event.num_done} of them done" if event.num_done else ""
+    return f"{event.name}: {event.num_trials} trials{done}, {event.num_steps} steps to train"

@@ -7,48 +7,40 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from sweep.plan.stages import Plan
 from sweep.plan.timeline import Timeline
 from sweep.report.cells import one_line, realised_text
-from sweep.report.screen import Screen
+from sweep.report.grid import Grid
 
 JSON_FORMAT = 1
 _BARS = "▁▂▃▄▅▆▇█"
-_SPARK_WIDTH = 24
+_SPARK_WIDTH = 16
 # More decays than this are counted, not listed.
 _MAX_LISTED = 6
 
 
-def print_plan(plan: Plan, screen: Screen) -> None:
-    """Draw the plan, with its warnings and its total below it."""
+_HEADERS = (
+    *("ratio", "realised", "epochs", "steps", "warm-up", "decays at epoch"),
+    *("lr first", "peak", "last", "rate"),
+)
+
+
+def plan_grid(plan: Plan) -> Grid:
+    """The plan, with its warnings and its total below it."""
     recipe = plan.loaded.recipe
-    title = f"{plan.loaded.name}: {recipe.lr_scheduler}, ratios scale {recipe.method}"
-    table = Table(title=Text(one_line(title)), title_justify="left", box=box.SIMPLE_HEAD)
-    for header in (
-        "ratio",
-        "realised",
-        "epochs",
-        "steps",
-        "warm-up",
-        "decays at epoch",
-        "lr first",
-        "peak",
-        "last",
-        "rate",
-    ):
-        table.add_column(header, justify="left" if header == "rate" else "right")
-    for timeline in plan.timelines:
-        table.add_row(*(Text(cell) for cell in _cells(timeline)))
-    screen.draw(table)
-    for warning in plan.warnings:
-        screen.print(Text(one_line(f"warning: {warning}")), soft_wrap=True)
     seeds = len(plan.trials) // len(plan.timelines)
     times = "" if seeds == 1 else f" x {seeds} seeds"
-    screen.print(f"{len(plan.timelines)} ratios{times}: {len(plan.trials)} trials, {plan.num_steps} steps")
+    return Grid(
+        one_line(f"{plan.loaded.name}: {recipe.lr_scheduler}, ratios scale {recipe.method}"),
+        _HEADERS,
+        tuple(tuple(one_line(cell) for cell in _cells(timeline)) for timeline in plan.timelines),
+        (
+            *(one_line(f"warning: {warning}") for warning in plan.warnings),
+            f"{len(plan.timelines)} ratios{times}: {len(plan.trials)} trials, {plan.num_steps} steps",
+        ),
+        texts=frozenset({"rate"}),
+    )
 
 
 def _cells(timeline: Timeline) -> list[str]:

@@ -6,24 +6,34 @@ import os
 from typing import Any
 
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
+from rich.text import Text
 
-# Wider than any table: rich measures against it.
-_UNLIMITED = 10_000
+# For a terminal that is not UTF-8: what our own texts use beyond ASCII.
+_SPELLED = str.maketrans(
+    {"±": "+/-", "×": "x", "·": "-", "…": "...", "─": "-"} | dict(zip("▁▂▃▄▅▆▇█", "_.-:=+*#", strict=True))
+)
 
 
 class Screen(Console):
     """A rich console, with rich's own options: standard output, unless they say otherwise."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(highlight=False, **options)
+        # rich itself leaves bold and italics on; whoever sets NO_COLOR wants plain text.
+        plain = {"color_system": None} if os.environ.get("NO_COLOR") else {}
+        super().__init__(highlight=False, **plain | options)
 
-    def draw(self, table: Table) -> None:
-        """Print a table in its full width: on a narrow terminal its lines wrap, and no cell is cut short."""
-        natural = Measurement.get(self, self.options.update(max_width=_UNLIMITED), table).maximum
-        self.width = max(self.width, natural)
-        self.print(table)
+    @property
+    def is_animated(self) -> bool:
+        """Whether what was drawn can be drawn over."""
+        return self.is_terminal and not self.is_dumb_terminal
+
+    def spelled(self, text: str) -> str:
+        """`text` in the characters that this terminal has."""
+        return text if self.encoding.startswith("utf") else text.translate(_SPELLED)
+
+    def say(self, text: str) -> None:
+        """Print a sentence: on a terminal broken between words, elsewhere as one line."""
+        self.print(Text(self.spelled(text)), soft_wrap=not self.is_terminal)
 
     def write(self, text: str) -> None:
         """Print a text as it is, and end its last line."""

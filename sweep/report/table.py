@@ -1,21 +1,16 @@
-"""The table of cost and quality, and the lines below it, as plain cells; drawn by rich or written as Markdown."""
+"""The table of cost and quality, and the lines below it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pandas as pd
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from sweep.report.analysis import RatioSummary, max_contention, summarise
 from sweep.report.cells import duration_text, number_text, one_line, percent_text, ratio_text
 from sweep.report.frame import trial_frame
-from sweep.report.screen import Screen
+from sweep.report.grid import Grid
 from sweep.store.history import History
-from sweep.store.records import Environment
 
 # Above this share of other processes' CPU time, the line below the table says that the times are not clean.
 _NOTABLE_CONTENTION = 0.10
@@ -23,26 +18,17 @@ _NOTABLE_CONTENTION = 0.10
 _Column = tuple[str, Callable[[RatioSummary], str]]
 
 
-@dataclass(frozen=True)
-class TableView:
-    """Headers, rows of as many cells, and the lines below the table. Nothing in it is markup or a control character."""
-
-    title: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...]
-
-
-def make_table(history: History) -> TableView:
+def make_table(history: History) -> Grid:
     """The whole sweep, one row a ratio."""
     frame = trial_frame(history)
     summaries = summarise(frame)
     columns = _columns(summaries)
-    return TableView(
+    return Grid(
         one_line(f"{history.starts[-1].recipe_name}: what training costs, and what it gives"),
         tuple(header for header, _ in columns),
         tuple(tuple(one_line(cell(summary)) for _, cell in columns) for summary in summaries),
         tuple(one_line(note) for note in _notes(history, frame, summaries)),
+        texts=frozenset({"method", "outcome"}),
     )
 
 
@@ -81,9 +67,8 @@ def _outcome_cell(row: RatioSummary) -> str:
 
 def _notes(history: History, frame: pd.DataFrame, summaries: list[RatioSummary]) -> list[str]:
     start = history.starts[-1]
-    environment = next((r.environment for r in history.results if r.environment), start.environment)
     notes = [
-        f"recipe {start.recipe_name} ({start.fingerprint}), {_setup(environment)}",
+        f"recipe {start.recipe_name} ({start.fingerprint}), {_setup(history)}",
         _contention(max_contention(frame)),
     ]
     if not any(row.is_baseline for row in summaries):
@@ -108,9 +93,16 @@ def _lacks_its_control(row: RatioSummary, summaries: list[RatioSummary]) -> bool
     return baseline_finished and bool(row.num_finished) and row.realised_ratio < 1 and row.truncated_accuracy is None
 
 
-def _setup(environment: Environment) -> str:
-    threads = f"{environment.threads} thread{'s' if environment.threads > 1 else ''}"
-    return f"{environment.device_kind} ({environment.device_name}), {threads}, torch {environment.torch}"
+def _setup(history: History) -> str:
+    """Where it was trained: threads and torch are the same throughout, and GPUs may be of several kinds."""
+    environments = [result.environment for result in history.results if result.environment]
+    environments = environments or [history.starts[-1].environment]
+    first = environments[0]
+    names = ", ".join(dict.fromkeys(environment.device_name for environment in environments))
+    threads = f"{first.threads} thread{'s' if first.threads > 1 else ''}"
+    most = max(start.jobs for start in history.starts)
+    jobs = f", up to {most} trials at a time" if most > 1 else ""
+    return f"{first.device_kind} ({names}), {threads}, torch {first.torch}{jobs}"
 
 
 def _contention(share: float | None) -> str:
@@ -118,15 +110,3 @@ def _contention(share: float | None) -> str:
         return "contention: not known"
     text = f"contention: other processes used up to {100 * share:.0f} % of the CPU time while training"
     return f"{text}: the times are not clean" if share > _NOTABLE_CONTENTION else text
-
-
-def print_table(view: TableView, screen: Screen) -> None:
-    """Draw the table with its lines below it."""
-    table = Table(title=Text(view.title), title_justify="left", box=box.SIMPLE_HEAD)
-    for header in view.headers:
-        table.add_column(Text(header), justify="left" if header in ("outcome", "method") else "right")
-    for row in view.rows:
-        table.add_row(*(Text(cell) for cell in row))
-    screen.draw(table)
-    for note in view.notes:
-        screen.print(Text(note), soft_wrap=True)

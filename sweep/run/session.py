@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from sweep.plan.grid import Trial
 from sweep.plan.stages import Plan, Stage
 from sweep.run.executors.protocol import Executor
 from sweep.run.messages import Progressed, StageDone
+from sweep.run.order import choose_next
 from sweep.run.provenance import git_commit
 from sweep.run.stop import StopRequest
 from sweep.store.history import History, read_history
@@ -39,7 +39,7 @@ class Session:
 
     plan: Plan
     workspace: Workspace
-    make_executor: Callable[[], Executor]
+    make_executor: Callable[[int], Executor]  # given the number of Stages that there are to train
     prepare_job: PrepareJob
     price: float | None
     tell: Listener
@@ -56,14 +56,15 @@ class Session:
         check_recipe(history.last_start, self.plan.loaded.recipe, str(self.workspace.folder))
         missing = [stage for stage in self.plan.stages if not history.is_final(stage.id)]
         if missing or history.last_start is None:
-            with self.make_executor() as executor:
+            with self.make_executor(len(missing)) as executor:
                 environment = executor.prepare(self.prepare_job, stop)
                 check_environment(history.first_start, environment, str(self.workspace.folder))
-                self._record_start(history, environment.model_copy(update={"git_commit": git_commit()}))
+                environment = environment.model_copy(update={"git_commit": git_commit()})
+                self._record_start(history, environment, executor.capacity)
                 self._tell_start(missing)
-                self._train(executor, deque(missing), history, stop)
+                self._train(executor, missing, history, stop)
         else:
-            self._record_start(history, history.last_start.environment)
+            self._record_start(history, history.last_start.environment, history.last_start.jobs)
         return read_history(self.workspace.journal)
 
     def _replay(self) -> History:
@@ -72,7 +73,7 @@ class Session:
             self.tell(Noticed(f"ignored a damaged record ({self.workspace.journal}:{line}); what it held runs again"))
         return history
 
-    def _record_start(self, history: History, environment: Environment) -> None:
+    def _record_start(self, history: History, environment: Environment, jobs: int) -> None:
         """Write down what is asked for, unless the journal says exactly this already."""
         recipe = self.plan.loaded.recipe
         last = history.last_start
@@ -83,39 +84,42 @@ class Session:
             fingerprint=recipe.fingerprint,
             trials=tuple(_entry(trial, self.plan.paths[trial.key]) for trial in self.plan.trials),
             order_seed=self.plan.order_seed,
+            jobs=jobs,
             price=self.price if self.price is not None or last is None else last.price,
             environment=environment,
         )
-        news = ("trials", "price", "environment")
+        news = ("trials", "jobs", "price", "environment")
         if last is None or any(getattr(last, field) != getattr(record, field) for field in news):
             append(self.workspace.journal, record)
 
     def _tell_start(self, missing: list[Stage]) -> None:
-        steps = sum(stage.stop_step - stage.start_step for stage in missing)
+        steps = sum(stage.num_steps for stage in missing)
         done = len(self.plan.stages) - len(missing)
         self.tell(SweepStarted(self.workspace.name, len(self.plan.trials), done, steps))
 
-    def _train(self, executor: Executor, waiting: deque[Stage], history: History, stop: StopRequest) -> None:
-        running: dict[str, Stage] = {}
+    def _train(self, executor: Executor, waiting: list[Stage], history: History, stop: StopRequest) -> None:
+        running: dict[str, _Running] = {}
         while (waiting or running) and stop.signal_number is None:
             while waiting and len(running) < executor.capacity:
-                stage = waiting.popleft()
-                running[stage.id] = stage
+                stage = _take_next(waiting, list(running.values()), executor.capacity)
+                running[stage.id] = _Running(stage)
                 self._tell_stage(stage)
                 executor.submit(_job(stage))
             message = executor.receive(_SECONDS_BETWEEN_LOOKS)
             if isinstance(message, Progressed):
+                running[message.progress.stage].steps_done = message.progress.steps_done
                 self.tell(message.progress)
             elif message is not None:
-                self._record(running.pop(message.stage), message, history)
-        for stage in running.values():
-            interrupted = StageDone(stage=stage.id, outcome=Outcome.INTERRUPTED, reason="interrupted")
-            self._record(stage, interrupted, history)
+                self._record(running.pop(message.stage).stage, message, history)
+        for left in running.values():
+            interrupted = StageDone(stage=left.stage.id, outcome=Outcome.INTERRUPTED, reason="interrupted")
+            self._record(left.stage, interrupted, history)
 
     def _tell_stage(self, stage: Stage) -> None:
         lengths = stage.trial.timeline.lengths
-        steps = stage.stop_step - stage.start_step
-        self.tell(StageStarted(stage.id, lengths.ratio.text, stage.trial.seed, float(lengths.num_epochs), steps))
+        self.tell(
+            StageStarted(stage.id, lengths.ratio.text, stage.trial.seed, float(lengths.num_epochs), stage.num_steps)
+        )
 
     def _record(self, stage: Stage, done: StageDone, history: History) -> None:
         """Into the journal first, and only then told."""
@@ -141,6 +145,25 @@ class Session:
                 measured.evaluations.accuracy[-1] if measured else None,
             )
         )
+
+
+@dataclass
+class _Running:
+    """A Stage that a Worker trains, and how much of it is done."""
+
+    stage: Stage
+    steps_done: int = 0
+
+    @property
+    def steps_left(self) -> int:
+        return self.stage.num_steps - self.steps_done
+
+
+def _take_next(waiting: list[Stage], running: list[_Running], capacity: int) -> Stage:
+    """Remove from `waiting` the Stage to begin now."""
+    free_beside = capacity - len(running) - 1
+    busy = [left.steps_left for left in running] + [0] * free_beside
+    return waiting.pop(choose_next([stage.num_steps for stage in waiting], busy))
 
 
 def _entry(trial: Trial, path: tuple[str, ...]) -> TrialEntry:

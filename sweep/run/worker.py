@@ -34,8 +34,9 @@ _PR_SET_PDEATHSIG = 1
 class Worker:
     """Does one job at a time, and tells what came of it. Keeps the data between jobs."""
 
-    def __init__(self, tell: Callable[[Message], None]) -> None:
+    def __init__(self, tell: Callable[[Message], None], sweep_pid: int) -> None:
         self._tell = tell
+        self._sweep_pid = sweep_pid  # the process that all Workers of the sweep descend from
         self._data: Data | None = None
         self._environment: Environment | None = None
 
@@ -71,7 +72,10 @@ class Worker:
         recipe = Recipe.model_validate(job.recipe, strict=False)
         try:
             trained = train_stage(
-                job, ImageTask(recipe, self._data), lambda progress: self._tell(Progressed(progress=progress))
+                job,
+                ImageTask(recipe, self._data),
+                lambda progress: self._tell(Progressed(progress=progress)),
+                self._sweep_pid,
             )
         except Exception as error:
             traceback.print_exc()
@@ -97,7 +101,7 @@ def main(descriptor: int) -> None:
     connection = Connection(descriptor)
     jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, jobs), daemon=True).start()
-    worker = Worker(lambda message: _send(connection, message))
+    worker = Worker(lambda message: _send(connection, message), os.getppid())
     while True:
         worker.do(decode_job(jobs.get()))
 

@@ -11,8 +11,9 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 from sweep.errors import MachineError, Problem
 
@@ -40,8 +41,18 @@ def _is_torn(file: BinaryIO) -> bool:
     return file.read(1) != b"\n"
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Make `path` hold `content`: all of it or, when that fails, what it held before.
+
+    Raises:
+        MachineError: the disk is full or the folder cannot be written.
+    """
+    with replacing(path) as file:
+        file.buffer.write(content)
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[TextIO]:
+def replacing(path: Path) -> Iterator[TextIOWrapper]:
     """A text file that takes the place of `path` in one step when the block ends well, and leaves no trace otherwise.
 
     Raises:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sweep.errors import Outcome
 from sweep.recipe.duration import Ratio
 
-FORMAT = 1
+FORMAT = 2
 
 
 class _Frozen(BaseModel):
@@ -63,7 +63,10 @@ class TrialEntry(_Frozen):
 
 
 class StartRecord(_Frozen):
-    """One call of `sweep run` that had something new to say. `price` is dollars for an hour of one device."""
+    """One call of `sweep run` that had something new to say.
+
+    `jobs` is how many Stages are trained at a time; `price` is dollars for an hour of one device.
+    """
 
     kind: Literal["start"] = "start"
     format: int = FORMAT
@@ -73,6 +76,7 @@ class StartRecord(_Frozen):
     fingerprint: str
     trials: tuple[TrialEntry, ...]
     order_seed: int
+    jobs: int = 1
     price: float | None
     environment: Environment
 

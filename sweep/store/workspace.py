@@ -7,12 +7,13 @@ results/digits/journal.jsonl   the truth
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -23,6 +24,10 @@ from sweep.clock import utc_now
 from sweep.errors import MachineError, Problem, UsageError
 from sweep.store.durable import make_folder, rename, replacing
 
+# Chosen: who only looks whether a sweep is running holds its lock for some microseconds.
+_SECONDS_TO_LOCK = 0.2
+# What is kept in git to be compared with: nothing trains there.
+_KEPT = "reference-"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,79}(~[0-9]{1,4})*")
 
 
@@ -55,7 +60,7 @@ class Workspace:
             MachineError: another process holds it, or the folder cannot be written.
         """
         make_folder(self.folder)
-        lock = FileLock(self.folder / "lock", timeout=0)
+        lock = FileLock(self.folder / "lock", timeout=_SECONDS_TO_LOCK)
         try:
             lock.acquire()
         except Timeout:
@@ -68,6 +73,29 @@ class Workspace:
             yield
         finally:
             lock.release()
+
+    def is_locked(self) -> bool:
+        """Whether a process trains here now. Writes nothing."""
+        try:
+            descriptor = os.open(self.folder / "lock", os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def num_bytes(self) -> int:
+        """The size of all its files."""
+        sizes = []
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                with suppress(FileNotFoundError):  # a sweep that runs replaces its files
+                    sizes.append(os.lstat(os.path.join(folder, name)).st_size)
+        return sum(sizes)
 
     def set_aside(self) -> Path:
         """Rename the folder to the first free NAME~1, NAME~2, …; returns its new path."""
@@ -104,6 +132,24 @@ def open_workspace(results: Path, name: str, where: str = "--name") -> Workspace
     if folder.is_symlink():
         raise UsageError(Problem(f"{folder} is a link: a sweep writes only into its own folder", where=where))
     return Workspace(folder)
+
+
+def open_writable(results: Path, name: str, where: str = "--name") -> Workspace:
+    """The workspace called `name`, to train in; nothing is made yet.
+
+    Raises:
+        UsageError: no name for a sweep, or one of those that are kept as they are.
+    """
+    workspace = open_workspace(results, name, where)
+    if name.startswith(_KEPT):
+        raise UsageError(
+            Problem(
+                f"{name!r} is read-only: sweeps whose name begins with {_KEPT} are kept as references",
+                where=where,
+                fix="choose another --name; sweep report shows it",
+            )
+        )
+    return workspace
 
 
 def list_workspaces(results: Path) -> list[Workspace]:

@@ -1,43 +1,71 @@
-"""How much of the machine's CPU time other processes used while we measured."""
+"""How much of the machine's CPU time processes that are none of this sweep's used while we measured."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from sweep.clock import monotonic_seconds, process_cpu_seconds
+from sweep.clock import monotonic_seconds
 
-_STAT = Path("/proc/stat")
+_PROC = Path("/proc")
 # Of the first line of /proc/stat, in ticks: user nice system idle iowait irq softirq steal; guest time is in user.
 _IDLE = (3, 4)
 _COLUMNS = 8
+# Of /proc/PID/stat, behind the name: state and parent, then user and system time, its own and its ended children's.
+_PARENT = 1
+_TIMES = slice(11, 15)
 # Chosen: the kernel counts in ticks of 10 ms; over a shorter span the share is mostly rounding.
 _MIN_SECONDS = 0.2
 
 
 class Contention:
-    """Measures from its making to `share()`."""
+    """Measures from its making to `share()`. The sweep is the process `sweep_pid` and all that descend from it."""
 
-    def __init__(self) -> None:
-        self._start = _read()
+    def __init__(self, sweep_pid: int) -> None:
+        self._sweep_pid = sweep_pid
         self._started_seconds = monotonic_seconds()
-        self._own_seconds = process_cpu_seconds()
+        self._start = self._read()
 
     def share(self) -> float | None:
-        """Other processes' CPU time over the machine's, in 0..1; None where the system does not tell."""
-        now = _read()
+        """Others' CPU time over the machine's, in 0..1; None where the system does not tell."""
+        now = self._read()
         if self._start is None or now is None or monotonic_seconds() - self._started_seconds < _MIN_SECONDS:
             return None
-        total, busy = now[0] - self._start[0], now[1] - self._start[1]
-        own = (process_cpu_seconds() - self._own_seconds) * os.sysconf("SC_CLK_TCK")
+        total, busy, own = (after - before for after, before in zip(now, self._start, strict=True))
         return min(max((busy - own) / total, 0.0), 1.0) if total > 0 else None
 
+    def _read(self) -> tuple[int, int, int] | None:
+        """Ticks on all cores since boot: all that passed, those that were busy, those of this sweep."""
+        try:
+            fields = (_PROC / "stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1 : 1 + _COLUMNS]
+            ticks = [int(field) for field in fields]
+            own = _family_ticks(self._sweep_pid)
+            return sum(ticks), sum(ticks) - sum(ticks[column] for column in _IDLE), own
+        except (OSError, ValueError, IndexError):  # no such file, or (in some sandboxes) nothing of use in it
+            return None
 
-def _read() -> tuple[int, int] | None:
-    """The ticks that passed on all cores since boot, and those of them that were busy."""
-    try:
-        fields = _STAT.read_text(encoding="ascii").split("\n", 1)[0].split()[1 : 1 + _COLUMNS]
-        ticks = [int(field) for field in fields]
-        return sum(ticks), sum(ticks) - sum(ticks[column] for column in _IDLE)
-    except (OSError, ValueError, IndexError):  # no such file, or (in some sandboxes) nothing of use in it
-        return None
+
+def _family_ticks(root: int) -> int:
+    """CPU time of `root` and its descendants. One that has ended is in the time of the parent that waited for it."""
+    stats = dict(_stats())
+    children: dict[int, list[int]] = {}
+    for pid, fields in stats.items():
+        children.setdefault(int(fields[_PARENT]), []).append(pid)
+    total, family = 0, [root]
+    while family:
+        pid = family.pop()
+        total += sum(int(field) for field in stats[pid][_TIMES]) if pid in stats else 0
+        family += children.get(pid, [])
+    return total
+
+
+def _stats() -> list[tuple[int, list[str]]]:
+    found = []
+    for folder in _PROC.iterdir():
+        if folder.name.isdigit():
+            try:
+                text = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+            except OSError:  # it has ended meanwhile
+                continue
+            # The name stands in parentheses, and may hold anything.
+            found.append((int(folder.name), text.rpartition(")")[2].split()))
+    return found

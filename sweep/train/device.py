@@ -61,10 +61,11 @@ def read_environment(device: torch.device) -> Environment:
 
 
 def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The processor's name, as the system knows it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -67,13 +67,16 @@ class _Run:
         return steps_in_epoch(self.job.num_examples, self.task.recipe.batch_size)
 
 
-def train_stage(job: StageJob, task: ImageTask, tell: Callable[[Progress], None]) -> Trained:
-    """Train steps `start_step` … `stop_step - 1` and evaluate on the way; `tell` hears of progress."""
+def train_stage(job: StageJob, task: ImageTask, tell: Callable[[Progress], None], sweep_pid: int) -> Trained:
+    """Train steps `start_step` … `stop_step - 1` and evaluate on the way; `tell` hears of progress.
+
+    `sweep_pid` is the process that everything this sweep runs descends from: the rest is contention.
+    """
     with Stopwatch() as startup:
         run = _start(job, task, tell)
         _warm_up(run)
         synchronize(task.device)
-    contention = Contention() if task.device.type == "cpu" else None
+    contention = Contention(sweep_pid) if task.device.type == "cpu" else None
     diverged_at = None
     for stop in job.eval_steps:
         with run.train:

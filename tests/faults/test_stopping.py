@@ -95,6 +95,18 @@ def test_a_signal_ends_the_worker_and_prints_the_partial_table(start_training, t
     assert {result.outcome.value for result in history.results} == {"interrupted", "missing"}
 
 
+def test_a_signal_ends_the_workers_of_all_jobs(start, tmp_path, wait_until):
+    sweep = start(*LONG, "--jobs", "2")
+    wait_for_line(sweep.stderr, "steps to train")
+    workers = workers_of(sweep.pid)
+    assert len(workers) == 2
+    sweep.send_signal(signal.SIGINT)
+    sweep.communicate(timeout=50)
+    assert sweep.returncode == 130
+    assert not any(map(is_alive, workers))
+    assert [result.outcome.value for result in check_invariants(tmp_path).results] == ["interrupted"] * 2
+
+
 def test_a_signal_while_the_worker_still_starts_ends_it_too(start, wait_until):
     sweep = start(*LONG)
     wait_until(lambda: workers_of(sweep.pid))

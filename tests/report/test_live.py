@@ -1,14 +1,14 @@
+import json
 import re
 from contextlib import suppress
 from io import StringIO
 
 import pytest
-from rich.console import Console
-from rich.progress import Progress as Bars
 
 from sweep.errors import Outcome
-from sweep.events import Event, Noticed, Progress, StageEnded, StageStarted, SweepStarted
-from sweep.report.live import BarView, LineView, SilentView, make_view
+from sweep.events import Event, Noticed, Progress, StageEnded, StageStarted, SweepEnded, SweepStarted
+from sweep.report.live import BarView, JsonView, LineView, SilentView, View, make_view
+from sweep.report.screen import Screen
 
 HOSTILE = "x[/y] [bold]\x1b[31m\nb\r\u202e\x9b"
 FINISHED = StageEnded("a", "0.5", 0, Outcome.FINISHED, None, 12.3, 0.9)
@@ -22,6 +22,7 @@ EVENTS: list[Event] = [
     StageStarted("b", "1.0", 1, 20.0, 200),
     Progress("b", 50, 5.0, None, None, 1000.0),
     CRASHED,
+    SweepEnded("mine", 3, 2, None),
 ]
 HOSTILE_EVENTS: list[Event] = [
     SweepStarted(HOSTILE, 1, 0, 100),
@@ -32,37 +33,49 @@ HOSTILE_EVENTS: list[Event] = [
 ]
 
 
-def terminal() -> tuple[Console, StringIO]:
+def a_screen(width: int = 160, terminal: bool = True, encoding: str = "utf-8") -> tuple[Screen, StringIO]:
     text = StringIO()
-    return Console(file=text, force_terminal=True, width=160), text
+    screen = Screen(file=text, force_terminal=terminal, width=width, color_system=None)
+    screen.__class__ = type("Spelt", (Screen,), {"encoding": encoding})
+    return screen, text
 
 
 def lines(*events: Event, width: int = 40) -> list[str]:
-    text = StringIO()
-    with LineView(Console(file=text, width=width)) as view:
+    screen, text = a_screen(width, terminal=False)
+    with LineView(screen) as view:
         for event in events:
             view(event)
     return text.getvalue().splitlines()
 
 
-@pytest.fixture
-def bars(monkeypatch: pytest.MonkeyPatch) -> list[Bars]:
-    """The progress bars that a view has made."""
-    made: list[Bars] = []
-    start = Bars.start
-
-    def remember(self: Bars) -> None:
-        made.append(self)
-        start(self)
-
-    monkeypatch.setattr(Bars, "start", remember)
-    return made
+def bars_after(*events: Event, width: int = 160) -> list[str]:
+    """The lines of the bars, as they stand after these events."""
+    screen, text = a_screen(width)
+    view = BarView(screen)
+    for event in events:
+        view(event)
+    text.seek(0)
+    text.truncate()
+    screen.print(view.draw())
+    return [line.rstrip() for line in text.getvalue().splitlines()]
 
 
-def test_what_suits_the_console_is_chosen() -> None:
-    assert isinstance(make_view(terminal()[0], quiet=False), BarView)
-    assert isinstance(make_view(Console(file=StringIO()), quiet=False), LineView)
-    assert type(make_view(terminal()[0], quiet=True)) is SilentView
+def rows_of(*events: Event, width: int = 160) -> list[str]:
+    """What stays on the screen."""
+    screen, text = a_screen(width)
+    view = BarView(screen)
+    for event in events:
+        view(event)
+    return [line.rstrip() for line in text.getvalue().splitlines()]
+
+
+def test_what_suits_the_screen_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def chosen(quiet: bool = False, terminal: bool = True) -> type[View]:
+        return type(make_view(a_screen(terminal=terminal)[0], quiet=quiet))
+
+    assert (chosen(), chosen(terminal=False), chosen(quiet=True)) == (BarView, LineView, SilentView)
+    monkeypatch.setenv("TERM", "dumb")
+    assert chosen() is LineView
 
 
 def test_a_silent_view_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,6 +96,7 @@ def test_without_a_terminal_each_trial_is_one_line() -> None:
 def test_a_failure_without_a_reason_says_how_it_ended() -> None:
     ended = StageEnded("a", "1.0", 0, Outcome.INTERRUPTED, None, None, None)
     assert lines(ended) == ["ratio 1.0, seed 0: interrupted"]
+    assert rows_of(ended)[-1].split() == ["1.0", "0", "interrupted"]
 
 
 def test_a_notice_is_a_line() -> None:
@@ -96,55 +110,84 @@ def test_a_hostile_text_is_one_line_without_control_characters(event: Event) -> 
     assert "x[/y] [bold]\\x1b[31m b\\x0d\\u202e\\x9b" in line
 
 
-def test_the_overall_bar_counts_steps(bars: list[Bars]) -> None:
-    percentages = []
-    with BarView(terminal()[0]) as view:
-        for event in EVENTS:
+def test_every_event_is_a_line_of_json_for_a_program() -> None:
+    screen, text = a_screen(20, terminal=False)
+    with JsonView(screen) as view:
+        for event in [*EVENTS, *HOSTILE_EVENTS]:
             view(event)
-            percentages.append(round(bars[0].tasks[0].percentage, 1))
+    documents = [json.loads(line) for line in text.getvalue().splitlines()]
+    assert len(documents) == len(EVENTS) + len(HOSTILE_EVENTS)
+    assert documents[4] == {
+        "event": "stage_ended",
+        "stage": "a",
+        "ratio": "0.5",
+        "seed": 0,
+        "outcome": "finished",
+        "reason": None,
+        "train_seconds": 12.3,
+        "accuracy": 0.9,
+    }
+    assert documents[8] == {
+        "event": "sweep_ended",
+        "name": "mine",
+        "num_trials": 3,
+        "num_finished": 2,
+        "stopped_by": None,
+    }
+    assert documents[-1]["reason"] == HOSTILE
+    assert re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text.getvalue()) is None
+
+
+def test_the_overall_bar_counts_the_steps_of_all_jobs() -> None:
+    def percent(num_events: int) -> int:
+        [found] = re.findall(r"(\d+) %", bars_after(*EVENTS[:num_events])[0])
+        return int(found)
+
     # Of 300 steps: nothing, 50, 75, the Stage's 100, 50 more, and all of them.
-    assert percentages == [0.0, 0.0, 16.7, 25.0, 33.3, 33.3, 50.0, 100.0]
+    assert [percent(number) for number in range(1, 9)] == [0, 0, 16, 25, 33, 33, 50, 100]
 
 
-def test_the_bar_of_a_trial_goes_with_it(bars: list[Bars]) -> None:
-    shown = []
-    with BarView(terminal()[0]) as view:
-        for event in EVENTS:
-            view(event)
-            shown.append([task.description for task in bars[0].tasks])
-    assert shown[1] == ["mine", "ratio 0.5, seed 0"]
-    assert shown[4] == ["mine"]
-    assert shown[5] == ["mine", "ratio 1.0, seed 1"]
-    assert shown[7] == ["mine"]
+def test_the_bar_of_a_trial_goes_with_it_and_two_jobs_have_two() -> None:
+    def labels(*events: Event) -> list[str]:
+        return [line.split("  ")[0].split(" ━")[0].split(" 0 %")[0].strip() for line in bars_after(*events)]
+
+    assert len(bars_after(*EVENTS[:4])) == 2
+    assert len(bars_after(*EVENTS[:5])) == 1
+    both = bars_after(*EVENTS[:2], EVENTS[5])
+    assert [line.split(" ")[0] for line in both] == ["mine", "0.5", "1.0"]
 
 
-def test_the_running_trial_shows_what_is_known(bars: list[Bars]) -> None:
-    details = []
-    with BarView(terminal()[0]) as view:
-        for event in EVENTS[:4]:
-            view(event)
-            details.append(bars[0].tasks[-1].fields["detail"])
-    assert details[1:] == [
-        "starting",
-        "epoch 5.0  loss 0.500  1,000 images/s",
-        "epoch 7.5  accuracy 75.00 %  1,000 images/s",
+def test_a_running_trial_shows_what_is_known_and_what_there_is_room_for() -> None:
+    assert bars_after(*EVENTS[:2])[1].endswith("starting")
+    assert bars_after(*EVENTS[:3])[1].endswith("epoch 5.0 of 10  loss 0.500  1,000 images/s")
+    assert bars_after(*EVENTS[:4])[1].endswith("epoch 7.5 of 10  accuracy 75.00 %  1,000 images/s")
+    assert bars_after(*EVENTS[:3], width=80)[1].endswith("50 % epoch 5.0 of 10  loss 0.500")
+    assert bars_after(*EVENTS[:3], width=40)[1] == "0.5 seed 0   50 % epoch 5.0 of 10"
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 160])
+def test_a_bar_is_one_line_whatever_the_width(width: int) -> None:
+    jobs = [StageStarted(str(number), "0.123456789", number, 1000.0, 100) for number in range(5)]
+    told = [Progress(job.stage, 50, 999.9, 0.123, 0.99999, 123_456_789.0) for job in jobs]
+    drawn = bars_after(SweepStarted("a-sweep-with-a-long-name" * 4, 5, 0, 500), *jobs, *told, width=width)
+    assert len(drawn) == 6
+    assert max(map(len, drawn)) <= width
+
+
+def test_finished_trials_are_rows_of_a_table_at_once() -> None:
+    assert rows_of(*EVENTS[:5])[1:] == [
+        "   ratio  seed  train time  accuracy",
+        "     0.5     0      12.3 s   90.00 %",
     ]
+    assert rows_of(*EVENTS)[-1] == "     1.0     1                        crashed (SIGKILL)"
 
 
-def test_a_finished_trial_is_a_line_above_the_bars() -> None:
-    console, text = terminal()
-    with BarView(console) as view:
-        for event in EVENTS:
-            view(event)
-    assert "ratio 0.5, seed 0: finished, 12.3 s, accuracy 90.00 %" in text.getvalue()
-
-
-def test_hostile_names_neither_break_the_bars_nor_reach_the_terminal(bars: list[Bars]) -> None:
-    console, text = terminal()
-    with BarView(console) as view:
+def test_hostile_names_neither_break_the_bars_nor_reach_the_terminal() -> None:
+    screen, text = a_screen()
+    with BarView(screen) as view:
         for event in HOSTILE_EVENTS:
             view(event)
-            bars[0].refresh()
+            screen.print(view.draw())
     assert "x[/y] [bold]\\x1b[31m b" in text.getvalue()
     assert "\x1b[31m b" not in text.getvalue()
     assert "\u202e" not in text.getvalue()
@@ -152,14 +195,12 @@ def test_hostile_names_neither_break_the_bars_nor_reach_the_terminal(bars: list[
 
 
 def test_events_before_the_sweep_has_started_are_no_trouble() -> None:
-    with BarView(terminal()[0]) as view:
-        view(EVENTS[2])
-        view(FINISHED)
-    assert not view._progress.tasks
+    assert bars_after(EVENTS[2], FINISHED) == []
 
 
-def test_the_bars_are_gone_after_an_error(bars: list[Bars]) -> None:
-    with suppress(ZeroDivisionError), BarView(terminal()[0]) as view:
+def test_the_bars_are_gone_after_an_error() -> None:
+    view = BarView(a_screen()[0])
+    with suppress(ZeroDivisionError), view:
         view(EVENTS[0])
         _ = 1 / 0
-    assert bars[0].live.is_started is False
+    assert view._live.is_started is False

@@ -12,7 +12,8 @@ from sweep.plan.stages import Plan, make_plan
 from sweep.recipe.duration import parse_ratios
 from sweep.recipe.library import LoadedRecipe
 from sweep.recipe.schema import Recipe
-from sweep.report.plan_view import plan_to_json, print_plan, sparkline
+from sweep.report.grid import draw
+from sweep.report.plan_view import plan_grid, plan_to_json, sparkline
 from sweep.report.screen import Screen
 
 
@@ -25,7 +26,7 @@ def a_plan(ratios: str = "0.5,1.0", num_seeds: int = 1, name: str = "mine", **ke
 
 def drawn(plan: Plan) -> str:
     text = StringIO()
-    print_plan(plan, Screen(file=text, width=200))
+    draw(plan_grid(plan), Screen(file=text, width=200))
     return text.getvalue()
 
 
@@ -107,11 +108,11 @@ def test_a_share_of_the_examples_is_told() -> None:
 
 
 def test_a_sparkline_is_highest_at_the_peak() -> None:
-    assert sparkline(a_plan("1", lr_scheduler="constantlr").timelines[0]) == "█" * 24
+    assert sparkline(a_plan("1", lr_scheduler="constantlr").timelines[0]) == "█" * 16
     rising_and_falling = sparkline(a_plan("1", **COSINE).timelines[0])
     assert rising_and_falling[0] == rising_and_falling[-1] == "▁"
     assert "█" in rising_and_falling
-    assert len(rising_and_falling) == 24
+    assert len(rising_and_falling) == 16
 
 
 def test_a_short_run_has_a_short_sparkline() -> None:
@@ -121,7 +122,7 @@ def test_a_short_run_has_a_short_sparkline() -> None:
 
 def test_a_step_down_is_a_step_down_in_the_sparkline() -> None:
     plan = a_plan("1", lr_scheduler="multisteplr", lr_milestones=[10], lr_gamma=0.5)
-    assert sparkline(plan.timelines[0]) == "█" * 12 + "▅" * 12
+    assert sparkline(plan.timelines[0]) == "█" * 8 + "▅" * 8
 
 
 def test_a_hostile_name_is_harmless() -> None:

@@ -5,8 +5,9 @@ import pytest
 from histories import ENVIRONMENT, a_start, a_trial, ended, finished
 
 from sweep.errors import Outcome
+from sweep.report.grid import Grid, draw
 from sweep.report.screen import Screen
-from sweep.report.table import TableView, make_table, print_table
+from sweep.report.table import make_table
 from sweep.store.history import History
 
 Maker = Callable[..., History]
@@ -15,13 +16,13 @@ WHOLE = a_trial("1.0")
 HOSTILE = "x[/y] [bold]\x1b[31m=cmd|a\nb\r\u202e"
 
 
-def column(view: TableView, name: str) -> list[str]:
+def column(view: Grid, name: str) -> list[str]:
     return [row[view.headers.index(name)] for row in view.rows]
 
 
-def drawn(view: TableView, width: int = 200) -> str:
+def drawn(view: Grid, width: int = 200) -> str:
     text = StringIO()
-    print_table(view, Screen(file=text, width=width))
+    draw(view, Screen(file=text, width=width))
     return text.getvalue()
 
 
@@ -48,6 +49,19 @@ def test_where_it_was_trained_stands_below(history_of: Maker) -> None:
     view = make_table(history_of(a_start([WHOLE]), record))
     assert view.notes[0].endswith("cpu (Some CPU), 2 threads, torch 2.6.0")
     assert view.notes[0].startswith("recipe mine (")
+
+
+def test_several_jobs_and_several_kinds_of_device_stand_there_too(history_of: Maker) -> None:
+    def on(name: str) -> dict[str, object]:
+        return {"environment": ENVIRONMENT.model_copy(update={"device_name": name})}
+
+    history = history_of(
+        a_start([HALVES[0], WHOLE]).model_copy(update={"jobs": 2}),
+        finished(HALVES[0]).model_copy(update=on("One GPU")),
+        finished(WHOLE).model_copy(update=on("Another")),
+        a_start([HALVES[0], WHOLE]),
+    )
+    assert "(One GPU, Another), 1 thread, torch 2.6.0, up to 2 trials at a time" in make_table(history).notes[0]
 
 
 def test_the_realised_ratio_stands_beside_the_one_that_was_asked_for(history_of: Maker) -> None:

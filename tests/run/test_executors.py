@@ -11,17 +11,27 @@ from sweep.errors import Interrupted, MachineError, Outcome
 from sweep.run.executors.inline import InlineExecutor
 from sweep.run.executors.local import LocalExecutor
 from sweep.run.messages import Progressed, StageDone
+from sweep.run.placement import Placement
 from sweep.run.session import _job
 from sweep.run.stop import StopRequest
 from sweep.store.records import PrepareJob
 from sweep.store.workspace import Workspace
 
+ONE_JOB = Placement(jobs=1, threads=1)
 PREPARE = PrepareJob(dataset="digits", data_path="data", device="cpu", threads=1)
 
 
-@pytest.fixture(params=["inline", "local"])
+TWO_JOBS = Placement(jobs=2, threads=1)
+
+
+@pytest.fixture(params=["inline", "local", "local with two jobs"])
 def executor(request, tmp_path):
-    made = InlineExecutor() if request.param == "inline" else LocalExecutor(Workspace(tmp_path))
+    placements = {"local": ONE_JOB, "local with two jobs": TWO_JOBS}
+    made = (
+        LocalExecutor(Workspace(tmp_path), placements[request.param])
+        if request.param in placements
+        else InlineExecutor()
+    )
     with made:
         yield made
 
@@ -63,7 +73,7 @@ def test_every_stage_is_answered_once_with_what_it_measured(executor, jobs):
 
 def test_executors_agree_to_the_last_bit(jobs, tmp_path):
     hashes = []
-    for executor in (InlineExecutor(), LocalExecutor(Workspace(tmp_path))):
+    for executor in (InlineExecutor(), LocalExecutor(Workspace(tmp_path), ONE_JOB)):
         with executor:
             executor.prepare(PREPARE, StopRequest())
             executor.submit(jobs[0])
@@ -92,12 +102,41 @@ def test_a_stage_that_raises_fails_with_its_reason_and_the_next_one_trains(execu
     assert answer(executor)[0].outcome is Outcome.FINISHED
 
 
+def test_two_jobs_train_at_once_each_in_its_own_process_with_the_same_bits(jobs, tmp_path):
+    hashes = []
+    for placement in (ONE_JOB, TWO_JOBS):
+        with LocalExecutor(Workspace(tmp_path), placement) as executor:
+            executor.prepare(PREPARE, StopRequest())
+            assert executor.capacity == placement.jobs
+            done = []
+            for batch in [jobs[:2]] if placement.jobs == 2 else [jobs[:1], jobs[1:2]]:
+                for job in batch:
+                    executor.submit(job)
+                done += [answer(executor)[0] for _ in batch]
+            hashes.append({message.stage: message.measurement.weights_sha256 for message in done})
+            logs = {message.log for message in done}
+    assert hashes[0] == hashes[1]
+    assert logs == {"logs/worker-1.log", "logs/worker-2.log"}
+
+
+def test_of_two_jobs_a_lost_one_leaves_the_other_alone(jobs, tmp_path):
+    with LocalExecutor(Workspace(tmp_path), TWO_JOBS) as executor:
+        executor.prepare(PREPARE, StopRequest())
+        for job in jobs[:2]:
+            executor.submit(job)
+        os.kill(worker_of(executor), signal.SIGKILL)
+        outcomes = {message.stage: message.outcome for message in (answer(executor)[0] for _ in jobs[:2])}
+        assert outcomes == {jobs[0].stage: Outcome.CRASHED, jobs[1].stage: Outcome.FINISHED}
+        executor.submit(jobs[0])
+        assert answer(executor)[0].outcome is Outcome.FINISHED
+
+
 def worker_of(executor):
-    return executor._child._process.pid
+    return executor._seats[0]._child.process.pid
 
 
 def test_a_lost_worker_is_told_with_its_signal_and_replaced(jobs, tmp_path):
-    with LocalExecutor(Workspace(tmp_path)) as executor:
+    with LocalExecutor(Workspace(tmp_path), ONE_JOB) as executor:
         executor.prepare(PREPARE, StopRequest())
         executor.submit(jobs[0])
         os.kill(worker_of(executor), signal.SIGSEGV)
@@ -110,7 +149,7 @@ def test_a_lost_worker_is_told_with_its_signal_and_replaced(jobs, tmp_path):
 
 def test_a_worker_that_dies_while_it_prepares_is_an_error_that_shows_its_log(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONHOME", str(tmp_path))  # no standard library: Python itself does not start
-    with LocalExecutor(Workspace(tmp_path)) as executor:
+    with LocalExecutor(Workspace(tmp_path), ONE_JOB) as executor:
         with pytest.raises(MachineError, match="the worker did not start") as failed:
             executor.prepare(PREPARE, StopRequest())
         assert "encodings" in str(failed.value)
@@ -119,7 +158,7 @@ def test_a_worker_that_dies_while_it_prepares_is_an_error_that_shows_its_log(tmp
 def test_a_request_to_stop_is_heard_while_a_worker_prepares(tmp_path):
     stop = StopRequest()
     stop.signal_number = signal.SIGINT
-    with LocalExecutor(Workspace(tmp_path)) as executor, pytest.raises(Interrupted) as interrupted:
+    with LocalExecutor(Workspace(tmp_path), ONE_JOB) as executor, pytest.raises(Interrupted) as interrupted:
         executor.prepare(PREPARE, stop)
     assert interrupted.value.exit_code == 130
 
@@ -129,9 +168,9 @@ def state_of(pid):
 
 
 def test_leaving_ends_the_worker_even_one_that_is_stopped(jobs, tmp_path, wait_until):
-    with LocalExecutor(Workspace(tmp_path)) as executor:
+    with LocalExecutor(Workspace(tmp_path), ONE_JOB) as executor:
         executor.prepare(PREPARE, StopRequest())
-        process = executor._child._process
+        process = executor._seats[0]._child.process
         executor.submit(jobs[0])
         os.kill(process.pid, signal.SIGSTOP)
         wait_until(lambda: state_of(process.pid) == "T")

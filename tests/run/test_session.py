@@ -7,7 +7,7 @@ import pytest
 
 from sweep.api import SweepRequest, plan_sweep, run_sweep
 from sweep.errors import MachineError, Outcome, Problem, UsageError
-from sweep.events import Noticed, StageEnded, StageStarted, SweepStarted
+from sweep.events import Noticed, StageEnded, StageStarted, SweepEnded, SweepStarted
 from sweep.run.messages import StageDone
 from sweep.store.history import read_history
 from sweep.store.records import Environment, Evaluations, Measurement
@@ -84,7 +84,7 @@ class FakeExecutor:
 
 def run(tmp_path, executor, tell=lambda event: None, **request):
     asked = SweepRequest(**{"recipe": "smoke", "results": tmp_path, **request})
-    return run_sweep(asked, tell, make_executor=lambda workspace: executor)
+    return run_sweep(asked, tell, make_executor=lambda *placed: executor)
 
 
 def lengths_and_seeds(executor):
@@ -126,8 +126,9 @@ def test_events_tell_the_whole_story(tmp_path):
     events = []
     run(tmp_path, FakeExecutor(), events.append, ratios="0.5,1.0")
     kinds = [type(event) for event in events]
-    assert kinds == [SweepStarted, StageStarted, StageEnded, StageStarted, StageEnded]
+    assert kinds == [SweepStarted, StageStarted, StageEnded, StageStarted, StageEnded, SweepEnded]
     assert events[0] == SweepStarted("smoke", num_trials=2, num_done=0, num_steps=276)
+    assert events[-1] == SweepEnded("smoke", num_trials=2, num_finished=2, stopped_by=None)
 
 
 def test_a_failed_trial_does_not_stop_the_others_and_runs_again_next_time(tmp_path):
@@ -159,6 +160,49 @@ def test_no_more_stages_are_handed_out_than_the_executor_takes(tmp_path):
     executor = FakeExecutor(capacity=3)
     assert run(tmp_path, executor, seeds=4).is_complete
     assert executor.most_at_once == 3
+
+
+def test_with_several_workers_the_longest_begins_in_time(tmp_path):
+    executor = FakeExecutor(capacity=2)
+    run(tmp_path, executor, ratios="0.25,0.5,1.0")
+    assert 184 in [job.stop_step for job in executor.submitted[:2]]
+
+
+def test_the_number_of_jobs_is_recorded_and_training_nothing_changes_none(tmp_path):
+    assert run(tmp_path, FakeExecutor(capacity=3)).history.last_start.jobs == 3
+    assert [start.jobs for start in run(tmp_path, FakeExecutor(capacity=1)).history.starts] == [3]
+    assert [start.jobs for start in run(tmp_path, FakeExecutor(), seeds=2).history.starts] == [3, 1]
+
+
+def test_a_sweep_keeps_its_number_of_threads_unless_another_one_is_asked_for(tmp_path):
+    def threads_of(**request):
+        executor = FakeExecutor(environment=ENVIRONMENT.model_copy(update={"threads": 5}))
+        run(tmp_path, executor, recipe=str(recipe), data_path=str(tmp_path), **request)
+        return [job.threads for job in executor.prepared]
+
+    recipe = tmp_path / "smoke.yaml"
+    recipe.write_text("model: small_cnn\ndataset: digits\nepochs: 8\n")  # leaves the threads open
+    assert threads_of(ratios="0.25", threads=5) == [5]
+    assert threads_of(ratios="0.25,0.5") == [5]
+    assert threads_of(ratios="0.25,0.5,1.0", jobs="2") == [5]
+    assert threads_of(ratios="0.25", threads=3, fresh=True) == [3]
+
+
+def test_more_threads_than_cores_are_warned_of(tmp_path):
+    from sweep.run.placement import num_cores
+
+    for jobs, is_crowded in ((1, False), (2, True)):
+        events = []
+        run(tmp_path, FakeExecutor(), events.append, jobs=str(jobs), threads=num_cores(), name=f"with-{jobs}")
+        warned = [event.text for event in events if isinstance(event, Noticed) and "--jobs" in event.text]
+        assert bool(warned) == is_crowded
+
+
+def test_a_kept_reference_is_not_trained_in(tmp_path):
+    for request in ({"name": "reference-mine"}, {"name": "reference-mine", "fresh": True}):
+        with pytest.raises(UsageError, match="read-only"):
+            run(tmp_path, FakeExecutor(), **request)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_wrong_with_the_machine_stops_the_sweep_before_anything_is_recorded(tmp_path):
@@ -204,7 +248,7 @@ def test_a_damaged_start_record_is_written_anew_and_nothing_trains_again(tmp_pat
     run(tmp_path, FakeExecutor())
     journal = tmp_path / "smoke" / "journal.jsonl"
     first, *rest = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join([first.replace(b'"format":1', b'"format":0'), *rest]))
+    journal.write_bytes(b"".join([first.replace(b'"format":2', b'"format":0'), *rest]))
     executor = FakeExecutor()
     done = run(tmp_path, executor)
     assert done.is_complete
@@ -228,7 +272,7 @@ def test_warnings_are_told_before_anything_trains(tmp_path):
 
 
 def test_threads_come_from_the_option_then_the_recipe_then_the_machine(tmp_path):
-    from sweep.api import num_cores
+    from sweep.run.placement import num_cores
 
     threads = []
     for name, request in {

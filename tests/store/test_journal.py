@@ -12,7 +12,7 @@ from sweep.store.history import read_history
 from sweep.store.journal import Replay, append, replay
 from sweep.store.records import FORMAT, StageRecord, StartRecord
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "journal-format-1.jsonl"
+GOLDEN = {number: Path(__file__).parents[1] / "golden" / f"journal-format-{number}.jsonl" for number in (1, 2)}
 HALF, WHOLE, TWICE = a_trial("0.5"), a_trial("1.0"), a_trial("2.0")
 RECORDS = (a_start([HALF, WHOLE]), finished(WHOLE), ended(HALF), finished(HALF, attempt=2))
 SHORT = (a_start([], recipe={}), ended(HALF))
@@ -163,8 +163,10 @@ def test_a_folder_in_the_journals_place_is_explained(journal: Path) -> None:
         replay(journal)
 
 
-def test_a_journal_of_format_1_still_reads() -> None:
-    history = read_history(GOLDEN)
+@pytest.mark.parametrize("number", GOLDEN)
+def test_a_journal_of_every_format_reads(number: int) -> None:
+    history = read_history(GOLDEN[number])
+    assert [start.jobs for start in history.starts] == {1: [1, 1], 2: [1, 2]}[number]
     assert history.damaged_lines == ()
     assert [start.price for start in history.starts] == [None, 2.5]
     assert [(result.entry.ratio, result.entry.seed, str(result.outcome)) for result in history.results] == [
@@ -183,6 +185,6 @@ def test_a_journal_of_format_1_still_reads() -> None:
     assert half.reason == "diverged at step 17"
 
 
-def test_format_1_is_still_written_byte_for_byte(journal: Path) -> None:
-    write_journal(journal, *replay(GOLDEN).records)
-    assert journal.read_bytes() == GOLDEN.read_bytes()
+def test_the_format_of_now_is_written_byte_for_byte(journal: Path) -> None:
+    write_journal(journal, *replay(GOLDEN[FORMAT]).records)
+    assert journal.read_bytes() == GOLDEN[FORMAT].read_bytes()

@@ -1,5 +1,6 @@
 """Stages of the smoke recipe to train in this process, on one thread."""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def smoke_job(*settings: str, num_steps: int = 46, seed: int = 0, rates=None, **
 
 
 def train(job: StageJob, task: ImageTask | None = None, tell=lambda progress: None) -> Trained:
-    return train_stage(job, task or smoke_task(), tell)
+    return train_stage(job, task or smoke_task(), tell, os.getpid())
 
 
 def sha256(trained: Trained) -> str:

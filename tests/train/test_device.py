@@ -52,7 +52,7 @@ def test_a_sweep_on_a_device_that_is_not_there_ends_before_it_trains(gpus, tmp_p
     gpus(0)
     request = SweepRequest("smoke", "1", device="cuda:999", results=tmp_path)
     with pytest.raises(MachineError, match="there is no device cuda:999"):
-        run_sweep(request, make_executor=lambda workspace: InlineExecutor())
+        run_sweep(request, make_executor=lambda *placed: InlineExecutor())
     assert not (tmp_path / "smoke" / "journal.jsonl").exists()
 
 

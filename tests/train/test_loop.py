@@ -199,7 +199,7 @@ def test_an_evaluation_on_the_way_that_is_not_finite_does_not_end_a_stage():
 
 def test_a_trial_that_diverged_has_no_accuracy(tmp_path):
     request = SweepRequest("smoke", "0.5,1", results=tmp_path, settings=("lr=1e30",))
-    run = run_sweep(request, make_executor=lambda workspace: InlineExecutor())
+    run = run_sweep(request, make_executor=lambda *placed: InlineExecutor())
     assert not run.is_complete
     for result in run.history.results:
         assert result.outcome is Outcome.DIVERGED

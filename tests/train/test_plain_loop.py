@@ -43,7 +43,7 @@ def check_against_plain_loop(recipe, rates, result):
 def run_inline(tmp_path, *settings, ratios="1", method=None, seeds=1):
     """One sweep of smoke, trained in this process."""
     request = SweepRequest("smoke", ratios, seeds, method, results=tmp_path / "results", settings=settings)
-    return run_sweep(request, make_executor=lambda workspace: InlineExecutor()).history.results
+    return run_sweep(request, make_executor=lambda *placed: InlineExecutor()).history.results
 
 
 def test_a_plain_loop_gives_the_weights_of_the_real_worker(smoke_results, planned_rates):

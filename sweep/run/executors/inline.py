@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from typing import Self
 
@@ -19,7 +20,7 @@ class InlineExecutor:
 
     def __init__(self) -> None:
         self._said: deque[Message] = deque()
-        self._worker = Worker(self._said.append)
+        self._worker = Worker(self._said.append, os.getpid())
 
     def __enter__(self) -> Self:
         return self

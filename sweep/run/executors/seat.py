@@ -1,0 +1,171 @@
+"""A place for one Worker process on this machine. A Worker that dies takes only its own Stage along; the next Stage
+gets a new one.
+
+The Worker runs in a process group of its own, so that Ctrl-C reaches only the parent; its threads and its GPU are set
+in its environment before torch starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from sweep.errors import MachineError, Outcome, Problem
+from sweep.run.messages import Job, Message, Prepared, Progressed, StageDone, decode_message, encode
+from sweep.store.durable import open_log
+from sweep.store.records import Environment, PrepareJob, StageJob
+from sweep.store.workspace import Workspace
+
+# Chosen: a Worker leaves by itself within milliseconds of its connection's end; one that is stuck is killed after this.
+_SECONDS_TO_LEAVE = 2.0
+_LOG_LINES_SHOWN = 5
+
+
+class Seat:
+    """The Worker with one number: its process, and the Stage that it is training."""
+
+    def __init__(self, workspace: Workspace, number: int, environment: Mapping[str, str]) -> None:
+        self._log = workspace.log(number)
+        self._shown_log = workspace.relative(self._log)
+        self._environment = environment
+        self._prepare_job: PrepareJob | None = None
+        self._child: Child | None = None
+        self._training: str | None = None  # the Stage that was submitted and is not done
+
+    @property
+    def is_free(self) -> bool:
+        return self._training is None
+
+    @property
+    def connection(self) -> Connection | None:
+        """What there is to listen to; None where no process runs."""
+        return self._child.connection if self._child else None
+
+    def prepare(self, job: PrepareJob) -> None:
+        """Start the Worker, and have it answer with a Prepared."""
+        self._prepare_job = job
+        self._start()
+
+    def prepared(self) -> Environment:
+        """Where the Worker computes, once there is news.
+
+        Raises:
+            MachineError: with what is wrong with the machine or its data, or with the Worker itself.
+        """
+        assert self._child is not None, "prepare first"
+        message = self._child.receive()
+        if message is None:
+            raise self._broken(self._child)
+        assert isinstance(message, Prepared)
+        if message.environment is None:
+            raise MachineError(message.problems)
+        return message.environment
+
+    def submit(self, job: StageJob) -> None:
+        child = self._child or self._start()
+        self._training = job.stage
+        child.send(job)
+
+    def receive(self) -> Progressed | StageDone | None:
+        """What the Worker says, once there is news; None where it concerns nobody else."""
+        child = self._child
+        if child is None:
+            return None
+        message = child.receive()
+        if message is None:
+            return self._lost(child)
+        if isinstance(message, Prepared):  # of a Worker that replaces a lost one
+            return self._unprepared(message) if message.environment is None else None
+        if isinstance(message, StageDone):
+            self._training = None
+            return message.model_copy(update={"log": self._shown_log})
+        return message
+
+    def dismiss(self) -> None:
+        """Let the Worker go: from now on it has nobody to talk to."""
+        if self._child is not None:
+            self._child.connection.close()
+
+    def end(self) -> None:
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+    def _start(self) -> Child:
+        assert self._prepare_job is not None, "prepare first"
+        self._child = Child(self._log, self._environment)
+        self._child.send(self._prepare_job)
+        return self._child
+
+    def _lost(self, child: Child) -> StageDone | None:
+        """The Worker is gone: its Stage crashed."""
+        reason = child.end()
+        self._child = None
+        return self._answer(Outcome.CRASHED, reason)
+
+    def _unprepared(self, message: Prepared) -> StageDone | None:
+        return self._answer(Outcome.FAILED, "; ".join(str(problem) for problem in message.problems))
+
+    def _answer(self, outcome: Outcome, reason: str) -> StageDone | None:
+        stage, self._training = self._training, None
+        return StageDone(stage=stage, outcome=outcome, reason=reason, log=self._shown_log) if stage else None
+
+    def _broken(self, child: Child) -> MachineError:
+        reason = child.end()
+        self._child = None
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
+        return MachineError(Problem(f"the worker did not start: {reason}: {' / '.join(lines)}", where=str(self._log)))
+
+
+class Child:
+    """The process and the connection to it."""
+
+    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+        self.connection, theirs = Pipe()
+        with open_log(log) as output, theirs:
+            self.process = subprocess.Popen(
+                # -P: a folder called `sweep` where the user stands is not imported in our place.
+                [sys.executable, "-P", "-m", "sweep.run.worker", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=os.environ | environment,
+                pass_fds=(theirs.fileno(),),
+                process_group=0,
+            )
+
+    def send(self, job: Job) -> None:
+        # A Worker that is gone is noticed by the one who receives.
+        with contextlib.suppress(OSError):
+            self.connection.send_bytes(encode(job))
+
+    def receive(self) -> Message | None:
+        """The next message; None when the process is gone."""
+        try:
+            return decode_message(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            return None
+
+    def end(self) -> str:
+        """End the process and all of its group; says how it ended."""
+        self.connection.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_SECONDS_TO_LEAVE)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        return _describe(self.process.wait())
+
+
+def _describe(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"crashed (exit code {exit_code})"
+    name = signal.Signals(-exit_code).name
+    hint = "; perhaps out of host memory" if name == "SIGKILL" else ""
+    return f"crashed ({name}{hint})"

@@ -1,0 +1,81 @@
+"""The sweeps of a results folder: one by its name, the newest, or all of them with their state, size and age.
+
+Reads only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.clock import seconds_since
+from sweep.errors import MachineError, Outcome, Problem, UsageError
+from sweep.store.history import History, read_history
+from sweep.store.workspace import Workspace, list_workspaces, open_workspace
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """One sweep at a glance. `age_seconds` counts from its last start; None where it has none, or a damaged one."""
+
+    name: str
+    recipe: str
+    num_trials: int
+    num_finished: int
+    num_failed: int
+    is_running: bool
+    num_bytes: int
+    age_seconds: float | None
+
+
+def read_sweep(results: Path, name: str | None) -> tuple[Workspace, History]:
+    """The sweep called `name` under `results`, by default the one that was run last.
+
+    Raises:
+        UsageError: there is none.
+        MachineError: its journal cannot be read.
+    """
+    if name is None:
+        return _newest(results)
+    workspace = open_workspace(results, name, where="SWEEP")
+    history = read_history(workspace.journal)
+    if history.damaged_lines and not history.starts:
+        raise MachineError(Problem("damaged beyond reading", where=str(workspace.journal), fix="sweep run repairs it"))
+    if not history.starts:
+        known = ", ".join(workspace.name for workspace in list_workspaces(results)) or "none"
+        raise UsageError(Problem(f"there is no sweep {name!r} in {results}", where="SWEEP", fix=f"there: {known}"))
+    return workspace, history
+
+
+def _newest(results: Path) -> tuple[Workspace, History]:
+    found = [(workspace, read_history(workspace.journal)) for workspace in list_workspaces(results)]
+    begun = [(workspace, history) for workspace, history in found if history.last_start is not None]
+    if not begun:
+        raise UsageError(Problem(f"there is no sweep in {results}", where="--results", fix="make one with: sweep run"))
+    return max(begun, key=lambda pair: pair[1].starts[-1].started_at)
+
+
+def list_sweeps(results: Path) -> list[SweepSummary]:
+    """Every sweep under `results`, the newest first.
+
+    Raises:
+        MachineError: a journal cannot be read.
+    """
+    found = [_summary(workspace) for workspace in list_workspaces(results)]
+    return sorted(found, key=lambda sweep: (sweep.age_seconds is None, sweep.age_seconds))
+
+
+def _summary(workspace: Workspace) -> SweepSummary:
+    history = read_history(workspace.journal)
+    outcomes = [result.outcome for result in history.results]
+    start = history.last_start
+    return SweepSummary(
+        name=workspace.name,
+        recipe=start.recipe_name if start else "",
+        num_trials=len(outcomes),
+        num_finished=outcomes.count(Outcome.FINISHED),
+        num_failed=sum(outcome.is_failure for outcome in outcomes),
+        is_running=workspace.is_locked(),
+        num_bytes=workspace.num_bytes(),
+        age_seconds=seconds_since(start.started_at) if start else None,
+    )

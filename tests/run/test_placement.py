@@ -1,0 +1,143 @@
+"""How many jobs, with how many threads each, on which GPU: told by arguments, environment and a stand-in nvidia-smi."""
+
+import os
+
+import pytest
+
+from sweep.errors import MachineError, UsageError
+from sweep.run.placement import Placement, parse_jobs, place, visible_gpus
+
+GPUS = ("GPU-a", "GPU-b", "GPU-c")
+
+
+@pytest.mark.parametrize(("text", "jobs"), [("1", 1), ("2", 2), ("1024", 1024), ("auto", None)])
+def test_jobs_are_a_number_or_auto(text, jobs):
+    assert parse_jobs(text) == jobs
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "", "two", "1.5", "1025", "9" * 99, "٣", "AUTO", " 2"])
+def test_other_jobs_are_refused(text):
+    with pytest.raises(UsageError, match="--jobs"):
+        parse_jobs(text)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "threads", "cores", "expected"),
+    [
+        (1, None, 8, (1, 8)),  # alone it has all cores
+        (2, None, 8, (2, 4)),  # else they are shared
+        (3, None, 8, (3, 2)),
+        (16, None, 8, (16, 1)),
+        (2, 3, 8, (2, 3)),  # unless somebody says so
+        (None, None, 8, (8, 1)),  # auto: one thread each, as many as there are cores
+        (None, 2, 8, (4, 2)),
+        (None, 16, 8, (1, 16)),
+    ],
+)
+def test_on_the_cpu_jobs_share_the_cores(jobs, threads, cores, expected):
+    placed = place(jobs, "cpu", threads, cores, gpus=())
+    assert placed == place(jobs, "auto", threads, cores, gpus=()) == Placement(*expected)
+    assert place(jobs, "cpu", threads, cores, GPUS) == placed  # GPUs that are not asked for are not used
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_on_gpus_each_job_has_one_of_its_own(device):
+    assert place(2, device, None, 12, GPUS) == Placement(2, 6, ("GPU-a", "GPU-b"))
+    assert place(None, device, None, 12, GPUS) == Placement(3, 4, GPUS)
+    assert place(3, device, 2, 12, GPUS) == Placement(3, 2, GPUS)
+    with pytest.raises(UsageError, match=r"4 jobs, but 3 GPUs.*CUDA_VISIBLE_DEVICES"):
+        place(4, device, None, 12, GPUS)
+
+
+def test_a_single_job_is_not_pinned_and_takes_the_device_it_is_told():
+    assert place(1, "cuda", None, 12, GPUS) == place(1, "cuda:2", None, 12, GPUS) == Placement(1, 12)
+    assert place(None, "cuda:2", None, 12, GPUS) == Placement(1, 12)
+
+
+def test_several_jobs_do_not_fit_on_a_gpu_that_is_named():
+    with pytest.raises(UsageError, match="2 jobs, but 1 GPU "):
+        place(2, "cuda:1", None, 12, GPUS)
+
+
+def test_cuda_where_none_is_seen_is_one_job_that_will_say_so_itself():
+    assert place(None, "cuda", None, 8, ()) == Placement(1, 8)
+    with pytest.raises(UsageError, match="2 jobs, but 0 GPUs"):
+        place(2, "cuda", None, 8, ())
+
+
+def test_there_are_no_more_workers_than_work():
+    assert Placement(8, 2, GPUS).at_most(2) == Placement(2, 2, GPUS)
+    assert Placement(2, 2).at_most(5) == Placement(2, 2)
+    assert Placement(2, 2).at_most(0) == Placement(1, 2)
+
+
+@pytest.fixture
+def smi(tmp_path, monkeypatch):
+    """smi(script): a stand-in for nvidia-smi, alone on the path."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def smi(script):
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+
+    return smi
+
+
+def test_gpus_are_those_that_the_driver_lists(smi):
+    smi('[ "$*" = "--query-gpu=uuid --format=csv,noheader" ] && echo GPU-a && echo " GPU-b"')
+    assert visible_gpus() == ("GPU-a", "GPU-b")
+
+
+def test_without_a_driver_there_are_none(smi):
+    assert visible_gpus() == ()
+
+
+def test_a_driver_that_fails_is_an_error_with_the_way_out(smi):
+    smi("echo broken >&2; exit 9")
+    with pytest.raises(MachineError, match="CUDA_VISIBLE_DEVICES"):
+        visible_gpus()
+
+
+@pytest.mark.parametrize(
+    ("value", "gpus"),
+    [
+        ("0,2", ("0", "2")),
+        ("GPU-b, GPU-a", ("GPU-b", "GPU-a")),
+        ("", ()),
+        ("-1", ()),
+        ("1,-1,2", ("1",)),
+        ("1,,2", ("1",)),
+    ],
+)
+def test_the_environment_has_the_last_word_as_cuda_reads_it(smi, monkeypatch, value, gpus):
+    smi("echo GPU-x")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    assert visible_gpus() == gpus
+
+
+def test_each_worker_finds_its_threads_and_its_gpu_in_its_environment(tmp_path, monkeypatch):
+    from sweep.run.executors import seat
+    from sweep.run.executors.local import LocalExecutor
+    from sweep.run.stop import StopRequest
+    from sweep.store.records import PrepareJob
+    from sweep.store.workspace import Workspace
+
+    class Started(Exception):
+        pass
+
+    started = []
+
+    def popen(command, env, **options):
+        started.append({name: env.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")})
+        if len(started) == 2:
+            raise Started
+        return
+
+    monkeypatch.setattr(seat.subprocess, "Popen", popen)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-c,GPU-a")
+    executor = LocalExecutor(Workspace(tmp_path), place(2, "cuda", 3, os.cpu_count(), visible_gpus()))
+    with pytest.raises(Started):
+        executor.prepare(PrepareJob(dataset="digits", data_path="data", device="cuda", threads=3), StopRequest())
+    threads = {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "3"}
+    assert started == [threads | {"CUDA_VISIBLE_DEVICES": "GPU-c"}, threads | {"CUDA_VISIBLE_DEVICES": "GPU-a"}]
