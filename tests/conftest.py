@@ -47,6 +47,26 @@ def smoke_results(smoke_run):
 
 
 @pytest.fixture(scope="session")
+def fashion_mnist(tmp_path_factory):
+    """A data path that holds Fashion-MNIST: SWEEP_TEST_DATA, else the checkout's own, else the system's package."""
+    from sweep.recipe.datasets import DATASETS
+    from sweep.train.fetch import fetch
+
+    dataset = DATASETS["FashionMNIST"]
+    if given := os.environ.get("SWEEP_TEST_DATA"):
+        assert dataset.problems(Path(given)) == []
+        return Path(given)
+    own = Path(__file__).parent.parent / "data"
+    if not dataset.problems(own):
+        return own
+    if not dataset.package.folder.is_dir():
+        pytest.skip(f"needs FashionMNIST: sweep data get FashionMNIST, or install {dataset.package.name}")
+    unpacked = tmp_path_factory.mktemp("data")
+    fetch(dataset, unpacked)
+    return unpacked
+
+
+@pytest.fixture(scope="session")
 def wait_until():
     """Look until something is so. What takes a minute has failed; nothing here asserts how fast anything is."""
 

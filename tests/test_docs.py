@@ -1,5 +1,6 @@
 """The README and the docs describe what is there."""
 
+import dataclasses
 import re
 import shlex
 import shutil
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+CI = (ROOT / "docs" / "ci.md").read_text()
 
 
 def code_lines(text):
@@ -47,6 +50,25 @@ def test_the_readme_names_no_option_that_is_not_there():
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
 
 
+def test_the_page_on_ci_names_every_event_with_its_fields():
+    from sweep import events
+
+    for event in events.Event.__args__:
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()
+        [row] = [line for line in CI.splitlines() if line.startswith(f"| `{name}` |")]
+        assert set(re.findall(r"`(\w+)`", row)) == {name} | {field.name for field in dataclasses.fields(event)}
+
+
+def test_the_workflows_are_whole_and_run_what_ci_runs():
+    own = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    assert {"run": "bash .ci/run"} in own["jobs"]["test"]["steps"]
+    [shown] = re.findall(r"^```yaml\n(.*?)^```", CI, flags=re.MULTILINE | re.DOTALL)
+    steps = [step["run"] for step in yaml.safe_load(shown)["jobs"]["sweep"]["steps"] if "run" in step]
+    assert [step.split()[:2] for step in steps[1:]] == [["sweep", "run"], ["sweep", "report"], ["sweep", "report"]]
+    known = {option for options in commands().values() for option in options}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(steps))) <= known
+
+
 def test_every_recipe_stands_in_the_readme():
     for path in (ROOT / "recipes").glob("*.yaml"):
         assert f"`{path.stem}`" in README
@@ -58,9 +80,12 @@ def test_the_page_of_recipe_keys_is_the_schemas():
     assert run.stdout == "True\n", "run: python docs/make_recipe_keys.py"
 
 
-@pytest.mark.parametrize("line", [line for line in code_lines(README) if line.startswith("sweep ")])
-def test_the_commands_of_the_readme_run(line, sweep, smoke_results, tmp_path):
-    shutil.copytree(smoke_results / "smoke", tmp_path / "results" / "digits")
+@pytest.mark.parametrize(
+    "line", [line for text in (README, CI) for line in code_lines(text) if line.startswith("sweep ")]
+)
+def test_the_commands_of_the_readme_and_of_the_page_on_ci_run(line, sweep, smoke_results, tmp_path):
+    for name in ("digits", "smoke"):
+        shutil.copytree(smoke_results / "smoke", tmp_path / "results" / name)
     shutil.copy(ROOT / "recipes" / "digits.yaml", tmp_path / "mine.yaml")
     words = shlex.split(line.split(" > ")[0])[1:]
     run = sweep(*words, *(["--dry-run"] if words[0] == "run" else []), cwd=tmp_path)

@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+# Without what could bring this checkout's modules in by another way.
+CLEAN = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
 
 
 @pytest.fixture(scope="module")
@@ -29,23 +32,34 @@ def test_the_wheel_holds_one_package_and_nothing_beside_it(wheel):
     }
 
 
-def test_the_unpacked_wheel_runs_beside_a_foreign_module_called_cli(wheel, tmp_path):
-    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    (tmp_path / "site" / "cli.py").write_text("raise SystemExit('the wrong module was imported')")
-    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
-    run = subprocess.run(
-        [sys.executable, "-P", "-m", "sweep", "plan", "digits", "--ratios", "0.5"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
-    assert "10" in run.stdout
-    where = subprocess.run(
-        [sys.executable, "-P", "-c", "import sweep; print(sweep.__file__)"],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert where.stdout.startswith(str(tmp_path))
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """The command of a virtual environment into which the wheel was installed, beside a foreign module called `cli`.
+
+    What it depends on is borrowed from this environment: installing torch anew takes minutes and gigabytes.
+    """
+    folder = tmp_path_factory.mktemp("venv")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    [site] = folder.glob("lib/python*/site-packages")
+    install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
+    subprocess.run(install, check=True, env=CLEAN)
+    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+    (site / "cli.py").write_text("raise SystemExit('the wrong module was imported')")
+    return folder / "bin" / "sweep"
+
+
+def test_the_installed_wheel_runs_its_recipes_in_another_folder_and_writes_results_there(installed, tmp_path):
+    (tmp_path / "cli.py").write_text("raise SystemExit('the wrong module was imported')")
+    (tmp_path / "sweep").mkdir()  # nor is a folder of this name taken for the package
+
+    def sweep(*words):
+        return subprocess.run([installed, *words], cwd=tmp_path, env=CLEAN, capture_output=True, text=True, check=True)
+
+    assert "digits" in sweep("recipes", "list").stdout
+    run = sweep("run", "smoke", "--ratios", "0.25", "--jobs", "2")
+    assert "finished" in run.stdout
+    assert (tmp_path / "results" / "smoke" / "journal.jsonl").is_file()
+    assert "recipe smoke" in sweep("report").stdout
+    asked = [installed.with_name("python"), "-P", "-c", "import sweep; print(sweep.__file__)"]
+    where = subprocess.run(asked, cwd=tmp_path, env=CLEAN, capture_output=True, text=True, check=True).stdout
+    assert Path(where.strip()).is_relative_to(installed.parent.parent)

@@ -56,7 +56,10 @@ def _spelled(grid: Grid, screen: Screen) -> Grid:
 
 def _print_wide(table: Table, width: int, screen: Screen) -> None:
     screen.width = max(screen.width, width)
-    with screen.capture() as drawn:
+    if screen.is_terminal:
+        screen.print(table)
+        return
+    with screen.capture() as drawn:  # in a file, what fills a line up is only in the way
         screen.print(table)
     screen.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
 
