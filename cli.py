@@ -155,6 +155,14 @@ def show_recipe(recipe: Recipe) -> None:
     _stdout().write(printable(load_recipe(recipe).path.read_text(encoding="utf-8")))
 
 
+@recipes_app.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of a recipe file, for editors."""
+    from sweep.recipe.json_schema import recipe_schema_text
+
+    _stdout().write(recipe_schema_text())
+
+
 def _request(context: typer.Context) -> SweepRequest:
     """The options that `run` and `plan` share, as one value: they have the names of its fields."""
     from sweep.api import SweepRequest

@@ -20,6 +20,7 @@ ORDER = [
     "sweep.recipe.strict_yaml",
     "sweep.recipe.datasets",
     "sweep.recipe.schema",
+    "sweep.recipe.json_schema",
     "sweep.recipe.library",
     "sweep.plan.lengths",
     "sweep.plan.timeline",
