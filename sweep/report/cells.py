@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from sweep.printable import printable
 from sweep.recipe.duration import Ratio, decimal_text
 
 
@@ -19,11 +18,6 @@ def duration_text(seconds: float | None) -> str:
         return f"{minutes}m {rest:02d}s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours}h {minutes:02d}m"
-
-
-def one_line(text: str) -> str:
-    """Text from outside (names, reasons) as a single line without a control character."""
-    return printable(text.replace("\n", " "))
 
 
 def percent_text(share: float | None) -> str:

@@ -11,7 +11,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from sweep import events
-from sweep.report.cells import duration_text, one_line, percent_text
+from sweep.printable import one_line
+from sweep.report.cells import duration_text, percent_text
 
 
 class View(Protocol):

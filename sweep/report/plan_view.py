@@ -13,7 +13,8 @@ from rich.text import Text
 
 from sweep.plan.stages import Plan
 from sweep.plan.timeline import Timeline
-from sweep.report.cells import one_line, realised_text
+from sweep.printable import one_line
+from sweep.report.cells import realised_text
 from sweep.report.screen import Screen
 
 JSON_FORMAT = 1

@@ -10,8 +10,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from sweep.printable import one_line
 from sweep.report.analysis import RatioSummary, max_contention, summarise
-from sweep.report.cells import duration_text, number_text, one_line, percent_text, ratio_text
+from sweep.report.cells import duration_text, number_text, percent_text, ratio_text
 from sweep.report.frame import trial_frame
 from sweep.report.screen import Screen
 from sweep.store.history import History
