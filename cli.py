@@ -15,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from sweep.api import SweepRequest, SweepRun
     from sweep.errors import SweepError
+    from sweep.plan.scaled import ScaledRecipe
     from sweep.plan.stages import Plan
     from sweep.report.screen import Screen
     from sweep.store.history import History
@@ -44,6 +45,11 @@ class ReportFormat(StrEnum):
 class PlanFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
+
+
+class ScaleFormat(StrEnum):
+    YAML = "yaml"
+    TORCHVISION = "torchvision"
 
 
 Recipe = Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a YAML file.")]
@@ -163,6 +169,20 @@ def print_schema() -> None:
     _stdout().write(recipe_schema_text())
 
 
+@recipes_app.command("scale")
+def scale_recipe(
+    recipe: Recipe,
+    ratio: Annotated[str, typer.Option(help="The ratio: 0.5 or 1/3 or 70%.")],
+    method: Method = None,
+    settings: Settings = None,
+    output: Annotated[ScaleFormat, typer.Option("--format", help="How to print it.")] = ScaleFormat.YAML,
+) -> None:
+    """Print a recipe at a ratio as a recipe of its own, or as the command of torchvision's reference script."""
+    from sweep.api import scale_recipe
+
+    _print_scaled(scale_recipe(recipe, ratio, method, tuple(settings or ())), output)
+
+
 def _request(context: typer.Context) -> SweepRequest:
     """The options that `run` and `plan` share, as one value: they have the names of its fields."""
     from sweep.api import SweepRequest
@@ -194,6 +214,20 @@ def _print_plan(made: Plan) -> None:
     from sweep.report.plan_view import print_plan
 
     print_plan(made, _stdout())
+
+
+def _print_scaled(scaled: ScaledRecipe, output: ScaleFormat) -> None:
+    from sweep.plan.recipe_text import to_yaml
+    from sweep.plan.reference_script import command_line, differences
+
+    for warning in scaled.warnings:
+        _complain(f"warning: {warning}")
+    if output is ScaleFormat.YAML:
+        _stdout().write(to_yaml(scaled))
+        return
+    _stdout().write(command_line(scaled))
+    for difference in differences(scaled):
+        _complain(f"note: {difference}")
 
 
 def _print_report(history: History, output: ReportFormat) -> None:
