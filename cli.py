@@ -15,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from sweep.api import SweepRequest, SweepRun
     from sweep.errors import SweepError
+    from sweep.plan.scaled import ScaledRecipe
     from sweep.plan.stages import Plan
     from sweep.report.screen import Screen
     from sweep.store.history import History
@@ -45,6 +46,11 @@ class ReportFormat(StrEnum):
 class PlanFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
+
+
+class ScaleFormat(StrEnum):
+    YAML = "yaml"
+    TORCHVISION = "torchvision"
 
 
 def _complete_recipe(begun: str) -> list[str]:
@@ -228,6 +234,28 @@ def show_recipe(recipe: Recipe) -> None:
     _stdout().write(printable(load_recipe(recipe).path.read_text(encoding="utf-8")))
 
 
+@recipes_app.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of a recipe file, for editors."""
+    from sweep.recipe.json_schema import recipe_schema_text
+
+    _stdout().write(recipe_schema_text())
+
+
+@recipes_app.command("scale")
+def scale_recipe(
+    recipe: Recipe,
+    ratio: Annotated[str, typer.Option(help="The ratio: 0.5 or 1/3 or 70%.")],
+    method: Method = None,
+    settings: Settings = None,
+    output: Annotated[ScaleFormat, typer.Option("--format", help="How to print it.")] = ScaleFormat.YAML,
+) -> None:
+    """Print a recipe at a ratio as a recipe of its own, or as the command of torchvision's reference script."""
+    from sweep.api import scale_recipe
+
+    _print_scaled(scale_recipe(recipe, ratio, method, tuple(settings or ())), output)
+
+
 def _request(context: typer.Context) -> SweepRequest:
     """The options that `run` and `plan` share, as one value: they have the names of its fields."""
     from sweep.api import SweepRequest
@@ -267,6 +295,20 @@ def _print_plan(made: Plan) -> None:
     from sweep.report.plan_view import plan_grid
 
     draw(plan_grid(made), _stdout())
+
+
+def _print_scaled(scaled: ScaledRecipe, output: ScaleFormat) -> None:
+    from sweep.plan.recipe_text import to_yaml
+    from sweep.plan.reference_script import command_line, differences
+
+    for warning in scaled.warnings:
+        _complain(f"warning: {warning}")
+    if output is ScaleFormat.YAML:
+        _stdout().write(to_yaml(scaled))
+        return
+    _stdout().write(command_line(scaled))
+    for difference in differences(scaled):
+        _complain(f"note: {difference}")
 
 
 def _print_report(history: History, output: ReportFormat) -> None:

@@ -18,7 +18,7 @@ HEAD = """\
 
 A recipe is a flat YAML file. Names, meanings and defaults are those of torchvision's reference scripts, in snake_case; keys that torchvision does not have are marked *ours*. Unknown keys are refused.
 
-A **time** is a plain number of epochs (`5`), or a text: `5ep` (epochs), `400ba` (optimizer steps), `0.2dur` (a fraction of the run). In the `lr_*` keys epochs and steps are the baseline's, and stretch with the run, the warm-up excepted; a fraction always follows the run: as a position or a length it is that part of this run, and as an interval that repeats (`lr_step_size`, `lr_t_0`) it is that part of the baseline, dilated, so that every run holds as many of them. A milestone given as a fraction counts from the start of the run, whatever `lr_step_origin` says.
+A **time** is a plain number of epochs (`5`), or a text: `5ep` (epochs), `400ba` (optimizer steps), `0.2dur` (a fraction of the run). Its amount is a decimal or an exact fraction (`22/3ep`). In the `lr_*` keys epochs and steps are the baseline's, and stretch with the run, the warm-up excepted; a fraction always follows the run: as a position or a length it is that part of this run, and as an interval that repeats (`lr_step_size`, `lr_t_0`) it is that part of the baseline, dilated, so that every run holds as many of them. A milestone given as a fraction counts from the start of the run, whatever `lr_step_origin` says.
 
 | key | values | default | meaning |
 | --- | --- | --- | --- |

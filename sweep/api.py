@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sweep.errors import Complaints, Interrupted, Problem, UsageError
 from sweep.events import Event, Listener, Noticed, SweepEnded
+from sweep.plan.scaled import ScaledRecipe, scale
 from sweep.plan.stages import Plan, make_plan
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import Ratio, parse_ratios
@@ -93,6 +94,32 @@ def plan_sweep(request: SweepRequest) -> Plan:
     complaints.raise_any()
     assert loaded is not None
     return make_plan(loaded, ratios, request.seeds, DATASETS[loaded.recipe.dataset].num_train)
+
+
+def scale_recipe(recipe: str, ratio: str, method: str | None = None, settings: tuple[str, ...] = ()) -> ScaledRecipe:
+    """The recipe which at ratio 1 is what `recipe`, changed by `settings`, is at `ratio`. Writes nothing.
+
+    Raises:
+        UsageError: with every mistake in the options and in the recipe, and with what no recipe can say.
+    """
+    complaints = Complaints()
+    loaded: LoadedRecipe | None = None
+    parsed: Ratio | None = None
+    with complaints:
+        loaded = _load(SweepRequest(recipe, method=method, settings=settings))
+    with complaints:
+        parsed = _parse_ratio(ratio)
+    complaints.raise_any()
+    assert loaded is not None
+    assert parsed is not None
+    return scale(loaded, parsed, DATASETS[loaded.recipe.dataset].num_train)
+
+
+def _parse_ratio(text: str) -> Ratio:
+    try:
+        return Ratio.parse(text)
+    except ValueError as error:
+        raise UsageError(Problem(str(error), where="--ratio")) from None
 
 
 def _load(request: SweepRequest) -> LoadedRecipe:

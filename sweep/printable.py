@@ -10,6 +10,11 @@ def printable(text: str) -> str:
     return "".join(_escaped(char) if _is_control(char) else char for char in text)
 
 
+def one_line(text: str) -> str:
+    """Text from outside (names, reasons) as a single line without a control character."""
+    return printable(text.replace("\n", " "))
+
+
 def _is_control(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") and char != "\n"
 

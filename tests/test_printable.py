@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.printable import printable
+from sweep.printable import one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,8 @@ def test_whatever_comes_can_be_encoded_and_steers_nothing(text):
     shown.encode("utf-8")
     assert not any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in shown.replace("\n", ""))
     assert printable(shown) == shown
+
+
+def test_a_text_from_outside_becomes_one_line_without_control_characters() -> None:
+    assert one_line("a\nb\r\tc\x1b[31m\x9b\u202e\u2028\u2066") == "a b\\x0d\\x09c\\x1b[31m\\x9b\\u202e\\u2028\\u2066"
+    assert one_line("größer 97 % … ±") == "größer 97 % … ±"

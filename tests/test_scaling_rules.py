@@ -124,7 +124,7 @@ def test_the_commands_of_the_page_run_without_a_warning(line, sweep, tmp_path):
 
 def test_every_picture_that_is_named_is_there_and_every_one_that_is_there_is_named():
     named = {DOCS / link for link in re.findall(r"!\[[^]]+\]\(([^)]+)\)", PAGE)}
-    assert named == set(DOCS.rglob("*.svg")) == {picture.path for picture in script.PICTURES}
+    assert named == set(script.FOLDER.glob("*.svg")) == {picture.path for picture in script.PICTURES}
 
 
 def lines_of(svg: str) -> dict[float, np.ndarray]:

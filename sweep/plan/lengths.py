@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
-from sweep.recipe.duration import Duration, Ratio, Unit, round_half_up
+from sweep.recipe.duration import Ratio, Unit, round_half_up
 from sweep.recipe.schedule import Dilation
 from sweep.recipe.schema import Recipe
 
@@ -75,10 +75,10 @@ def measure(recipe: Recipe, ratio: Ratio, dataset_examples: int) -> Lengths:
 def _dilation(recipe: Recipe, baseline_steps: int, num_steps: int, steps_per_epoch: int) -> Dilation:
     baseline = Dilation(baseline_steps, 0, baseline_steps, 0, steps_per_epoch)
     warmup = baseline.baseline_length(recipe.lr_warmup_epochs)
-    scaled = recipe.scale_warmup or _follows_run(recipe.lr_warmup_epochs)
-    run_warmup = warmup * Fraction(num_steps, baseline_steps) if scaled else warmup
+    run_warmup = warmup * Fraction(num_steps, baseline_steps) if follows_run(recipe) else warmup
     return Dilation(baseline_steps, round_half_up(warmup), num_steps, round_half_up(run_warmup), steps_per_epoch)
 
 
-def _follows_run(duration: Duration) -> bool:
-    return duration.unit is Unit.RUN
+def follows_run(recipe: Recipe) -> bool:
+    """Whether the warm-up is scaled with the run, rather than keeping its length."""
+    return recipe.scale_warmup or recipe.lr_warmup_epochs.unit is Unit.RUN

@@ -1,8 +1,8 @@
 """Exact ratios and durations, and the only rounding.
 
 A `Ratio` is the fraction that was typed: "0.7" is 7/10, so 0.7 of 90 epochs is 63 and not `int(62.999…)`. A `Duration`
-is an amount with a unit: epochs (`90ep`), optimizer steps (`5000ba`, Composer's "batches") or a fraction of the run
-(`0.5dur`). Positions stay fractions until `round_half_up` turns them into a step, once.
+is an amount with a unit: epochs (`90ep`, `22/3ep`), optimizer steps (`5000ba`, Composer's "batches") or a fraction of
+the run (`0.5dur`). Positions stay fractions until `round_half_up` turns them into a step, once.
 """
 
 from __future__ import annotations
@@ -19,9 +19,14 @@ from sweep.errors import Problem, UsageError
 
 # `Fraction` itself takes "1e999999999" (and hangs), "1_000" and Arabic digits; so texts are checked first.
 _MAX_CHARS = 20
+# 36 digits over 36: a decimal of 18 characters, dilated and turned into epochs in runs of up to 10^8 steps.
+_MAX_FRACTION_CHARS = 80
 _DECIMAL = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _RATIO = re.compile(rf"(?P<decimal>{_DECIMAL})(?P<percent>%)?|(?P<over>[0-9]+)/(?P<under>[0-9]+)")
-_DURATION = re.compile(rf"(?P<amount>{_DECIMAL})(?P<unit>ep|ba|dur)")
+_FRACTION = r"[0-9]+/[0-9]+"
+_DURATION = re.compile(rf"(?P<amount>{_DECIMAL}|(?P<fraction>{_FRACTION}))(?P<unit>ep|ba|dur)")
+# The same for a JSON Schema, whose regular expressions name no groups.
+DURATION_PATTERN = rf"^\s*(?:{_DECIMAL}|{_FRACTION})(?:ep|ba|dur)\s*$"
 # Chosen: a hundred times the longest grid anybody has published; a range with a tiny step ends here, not in memory.
 MAX_RATIOS = 10_000
 
@@ -130,11 +135,14 @@ class Duration:
     unit: Unit = Unit.EPOCH
 
     def __str__(self) -> str:
-        return f"{decimal_text(self.amount, _MAX_CHARS).removesuffix('.0')}{self.unit}"
+        """A text that `parse` reads back: a decimal where it is a short one, else a fraction."""
+        decimal = f"{decimal_text(self.amount, _MAX_CHARS).removesuffix('.0')}{self.unit}"
+        fraction = f"{self.amount.numerator}/{self.amount.denominator}{self.unit}"
+        return decimal if _is_short(decimal) else fraction
 
     @classmethod
     def parse(cls, value: object) -> Duration:
-        """Read a plain number of epochs, or a text such as `90ep`, `5000ba` or `0.5dur`.
+        """Read a plain number of epochs, or a text such as `90ep`, `22/3ep`, `5000ba` or `0.5dur`.
 
         Raises:
             ValueError: anything else; a part of a step; more than the whole run.
@@ -146,19 +154,26 @@ class Duration:
             text = f"{Decimal(repr(value)):f}ep"
         else:
             text = str(value).strip()
-        # `.12` may be as long as the `0.12` that it is written back as.
-        match = _DURATION.fullmatch(text) if len(text.removeprefix("0")) <= _MAX_CHARS else None
-        if match is None:
+        match = _DURATION.fullmatch(text) if len(text) <= _MAX_FRACTION_CHARS else None
+        if match is None or not (match["fraction"] or _is_short(text)):
             raise ValueError(
                 f"{_shown(str(value))} is not a duration: write 5 or '5ep' (epochs), '400ba' (steps) or '0.2dur' "
-                f"(run), in at most {_MAX_CHARS} characters"
+                f"(run), in at most {_MAX_CHARS} characters, or a fraction such as '22/3ep', in at most "
+                f"{_MAX_FRACTION_CHARS}"
             )
+        if match["fraction"] and int(match["fraction"].partition("/")[2]) == 0:
+            raise ValueError(f"{_shown(text)} divides by zero")
         duration = cls(Fraction(match["amount"]), Unit(match["unit"]))
         if duration.unit is Unit.STEP and duration.amount.denominator != 1:
             raise ValueError(f"{_shown(text)} is not a whole number of steps")
         if duration.unit is Unit.RUN and duration.amount > 1:
             raise ValueError(f"{_shown(text)} is more than the whole run")
         return duration
+
+
+def _is_short(text: str) -> bool:
+    # `.12` may be as long as the `0.12` that it is written back as.
+    return len(text.removeprefix("0")) <= _MAX_CHARS
 
 
 def _shown(text: str) -> str:

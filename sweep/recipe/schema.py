@@ -21,11 +21,12 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationError,
+    WithJsonSchema,
 )
 
 from sweep.errors import Problem
 from sweep.recipe.datasets import DATASETS
-from sweep.recipe.duration import Duration, Unit
+from sweep.recipe.duration import DURATION_PATTERN, Duration, Unit
 from sweep.recipe.schedule import SCHEDULES
 
 Method = Literal["epochs", "steps", "samples", "subset"]
@@ -79,12 +80,18 @@ def _as_float(value: object) -> object:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _time_schema(minimum: str) -> WithJsonSchema:
+    text = {"type": "string", "pattern": DURATION_PATTERN}
+    return WithJsonSchema({"anyOf": [{"type": "number", minimum: 0}, text]}, mode="validation")
+
+
 AnyDuration = Annotated[
     Duration,
-    PlainValidator(Duration.parse, json_schema_input_type=float | str),
+    PlainValidator(Duration.parse),
     PlainSerializer(str, return_type=str),
+    _time_schema("minimum"),
 ]
-Length = Annotated[AnyDuration, AfterValidator(_not_zero)]
+Length = Annotated[AnyDuration, AfterValidator(_not_zero), _time_schema("exclusiveMinimum")]
 Number = Annotated[float, BeforeValidator(_as_float)]
 
 
@@ -94,7 +101,9 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     model: ModelName = Field(description="the network")
-    dataset: Annotated[str, AfterValidator(_known_dataset)] = Field(description="what it is trained and evaluated on")
+    dataset: Annotated[str, AfterValidator(_known_dataset)] = Field(
+        description="what it is trained and evaluated on", json_schema_extra={"enum": list(DATASETS)}
+    )
     data_path: str = Field("data", min_length=1, description="folder that holds the dataset")
     epochs: Annotated[Length, AfterValidator(_whole)] = Field(
         Duration.parse(90),
@@ -154,7 +163,9 @@ class Recipe(BaseModel):
     threads: int | None = Field(
         None, ge=1, le=4096, description="ours: CPU threads of a training process; default: all cores"
     )
-    price: Number | None = Field(None, ge=0, description="ours: dollars for an hour of one device")
+    price: Annotated[float, Field(ge=0), BeforeValidator(_as_float)] | None = Field(
+        None, description="ours: dollars for an hour of one device"
+    )
 
     @property
     def fingerprint(self) -> str:

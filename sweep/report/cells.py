@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from sweep.printable import printable
 from sweep.recipe.duration import Ratio, decimal_text
 
 
@@ -45,11 +44,6 @@ def age_text(seconds: float | None) -> str:
         if seconds >= length:
             return f"{int(seconds // length)} {unit} ago"
     return "just now"
-
-
-def one_line(text: str) -> str:
-    """Text from outside (names, reasons) as a single line without a control character."""
-    return printable(text.replace("\n", " "))
 
 
 def percent_text(share: float | None) -> str:

@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 
-from sweep.report.cells import one_line
+from sweep.printable import one_line
 from sweep.report.frame import COLUMNS, trial_frame
 from sweep.report.grid import Grid
 from sweep.store.history import History

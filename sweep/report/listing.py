@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sweep.report.cells import age_text, one_line, size_text
+from sweep.printable import one_line
+from sweep.report.cells import age_text, size_text
 from sweep.report.grid import Grid
 from sweep.store.catalogue import SweepSummary
 

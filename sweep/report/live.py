@@ -18,7 +18,8 @@ from rich.text import Text
 from sweep import events
 from sweep.clock import Stopwatch
 from sweep.errors import Outcome
-from sweep.report.cells import clock_text, duration_text, one_line, percent_text
+from sweep.printable import one_line
+from sweep.report.cells import clock_text, duration_text, percent_text
 from sweep.report.screen import Screen
 
 # Chosen by looking at terminals of 40, 80 and 160 columns.

@@ -10,7 +10,8 @@ import numpy as np
 
 from sweep.plan.stages import Plan
 from sweep.plan.timeline import Timeline
-from sweep.report.cells import one_line, realised_text
+from sweep.printable import one_line
+from sweep.report.cells import realised_text
 from sweep.report.grid import Grid
 
 JSON_FORMAT = 1

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from sweep.printable import one_line
 from sweep.report.analysis import RatioSummary, max_contention, summarise
-from sweep.report.cells import duration_text, number_text, one_line, percent_text, ratio_text
+from sweep.report.cells import duration_text, number_text, percent_text, ratio_text
 from sweep.report.frame import trial_frame
 from sweep.report.grid import Grid
 from sweep.store.history import History

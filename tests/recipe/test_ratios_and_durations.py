@@ -161,13 +161,18 @@ def test_halves_round_upwards_and_nothing_moves_by_more_than_half(position):
         ("5000ba", "5000", Unit.STEP),
         ("0.5dur", "1/2", Unit.RUN),
         (" 1.5ep ", "3/2", Unit.EPOCH),
+        ("22/3ep", "22/3", Unit.EPOCH),
+        ("44/2ba", "22", Unit.STEP),
+        ("1/3dur", "1/3", Unit.RUN),
     ],
 )
 def test_a_duration_is_exactly_what_was_written(value, amount, unit):
     assert Duration.parse(value) == Duration(Fraction(amount), unit)
 
 
-@pytest.mark.parametrize("value", [5, 29.7, "90ep", "5000ba", "0.5dur", "0.125ep", 0.3333333, 1e-7, f".{'1' * 17}ep"])
+@pytest.mark.parametrize(
+    "value", [5, 29.7, "90ep", "5000ba", "0.5dur", "0.125ep", 0.3333333, 1e-7, f".{'1' * 17}ep", "22/3ep"]
+)
 def test_a_duration_survives_being_written_and_read(value):
     duration = Duration.parse(value)
     assert Duration.parse(str(duration)) == duration
@@ -180,12 +185,51 @@ def test_every_decimal_duration_is_exact_and_survives_being_written_and_read(dec
     assert Duration.parse(str(duration)) == duration
 
 
+# The longest that a decimal of 18 characters becomes when it is dilated: 36 digits over 36.
+FRACTIONS = st.builds(Fraction, st.integers(0, 10**36), st.integers(1, 10**36))
+
+
+@given(FRACTIONS)
+def test_every_fraction_of_epochs_is_exact_and_survives_being_written_and_read(amount):
+    duration = Duration.parse(f"{amount.numerator}/{amount.denominator}ep")
+    assert duration == Duration(amount)
+    assert Duration.parse(str(duration)) == duration
+
+
 @pytest.mark.parametrize(
-    "value",
-    ["5", "ep", "-5ep", "1.5ba", "1.5dur", "5 ep", "5sp", "1e3ep", "", True, None, [5], -1, float("nan"), float("inf")],
+    ("value", "text"),
+    [
+        ("22/3ep", "22/3ep"),
+        ("15/2ep", "7.5ep"),
+        ("4/2ep", "2ep"),
+        ("1/1024ep", "0.0009765625ep"),
+        ("1/1048576ep", "1/1048576ep"),  # 20 decimals: exact, but no short text
+        (f"1{'0' * 30}/1ep", f"1{'0' * 30}/1ep"),
+    ],
 )
-def test_what_is_no_duration_is_refused(value):
-    with pytest.raises(ValueError, match=r"not a duration|whole number of steps|more than the whole run"):
+def test_a_duration_is_written_as_a_decimal_where_it_is_a_short_one(value, text):
+    assert str(Duration.parse(value)) == text
+
+
+def test_a_duration_has_at_most_twenty_characters_or_eighty_as_a_fraction():
+    assert Duration.parse(f"{'9' * 18}ep").amount == 10**18 - 1
+    assert Duration.parse(f"{'9' * 76}/3ep").unit is Unit.EPOCH
+    for text in (f"{'9' * 19}ep", f"0.{'1' * 18}ep", f"{'9' * 77}/3ep", f"{'9' * 10_000}/3ep"):
+        with pytest.raises(ValueError, match="in at most 20 characters, or a fraction such as '22/3ep', in at most 80"):
+            Duration.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(value, "is not a duration") for value in ["5", "ep", "-5ep", "5 ep", "5sp", "1e3ep", "", True, None, [5], -1]]
+    + [(value, "is not a duration") for value in [float("nan"), float("inf"), "1/ep", "/2ep", "1/2", "1/2/3ep"]]
+    + [(value, "is not a duration") for value in ["1/0.5ep", "-1/2ep", "1/-2ep", "1 / 2ep", "٣/2ep", "1_0/2ep"]]
+    + [(value, "is not a whole number of steps") for value in ["1.5ba", "22/3ba"]]
+    + [(value, "is more than the whole run") for value in ["1.5dur", "4/3dur"]]
+    + [(value, "divides by zero") for value in ["1/0ep", "0/0ba", "1/00dur"]],
+)
+def test_what_is_no_duration_is_refused(value, words):
+    with pytest.raises(ValueError, match=words):
         Duration.parse(value)
 
 

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from sweep.report.cells import duration_text, number_text, one_line, percent_text, ratio_text, realised_text
+from sweep.report.cells import duration_text, number_text, percent_text, ratio_text, realised_text
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,3 @@ def test_a_realised_ratio_is_exact_where_it_is_short() -> None:
     assert realised_text(Fraction("12.3456")) == "12.3456"
     assert realised_text(Fraction(1, 3)) == "0.3333"
     assert realised_text(Fraction(1)) == "1.0"
-
-
-def test_a_text_from_outside_becomes_one_line_without_control_characters() -> None:
-    assert one_line("a\nb\r\tc\x1b[31m\x9b\u202e\u2028\u2066") == "a b\\x0d\\x09c\\x1b[31m\\x9b\\u202e\\u2028\\u2066"
-    assert one_line("größer 97 % … ±") == "größer 97 % … ±"

@@ -28,7 +28,7 @@ def drawn(grid: Grid, width: int, terminal: bool = True, encoding: str = "utf-8"
 
 
 def test_with_room_a_row_is_a_line() -> None:
-    lines = drawn(GRID, 120).splitlines()
+    lines = [line.rstrip() for line in drawn(GRID, 120).splitlines()]
     assert lines[0] == "mine: what it costs"
     assert lines[2].split() == ["ratio", "train", "time", "accuracy", "(seeds)", "outcome"]
     assert set(lines[3]) == {" ", "─"}

@@ -1,0 +1,200 @@
+"""torchvision's reference script, references/classification/train.py: the command line that trains a scaled recipe
+there, or every reason why there is none.
+
+The script has the recipe's names with hyphens, three schedulers and whole numbers of epochs. It steps its schedule once
+an epoch, and after a warm-up (SequentialLR) counts from the warm-up's end.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+from sweep.errors import Problem, UsageError
+from sweep.plan.checks import refusals
+from sweep.plan.lengths import Lengths, follows_run, measure
+from sweep.plan.scaled import ScaledRecipe
+from sweep.printable import one_line
+from sweep.recipe.duration import Duration, Ratio, decimal_text, round_half_up
+from sweep.recipe.json_schema import recipe_schema
+from sweep.recipe.library import LoadedRecipe
+from sweep.recipe.schedule import SCHEDULES
+from sweep.recipe.schema import Recipe
+
+# torchvision's classifiers, without googlenet and inception_v3: those answer in training with a tuple, for which the
+# script has no loss. Named here, since only the training room imports torchvision.
+_MODEL_NAMES = """
+alexnet convnext_base convnext_large convnext_small convnext_tiny densenet121 densenet161 densenet169 densenet201
+efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6
+efficientnet_b7 efficientnet_v2_l efficientnet_v2_m efficientnet_v2_s maxvit_t mnasnet0_5 mnasnet0_75 mnasnet1_0
+mnasnet1_3 mobilenet_v2 mobilenet_v3_large mobilenet_v3_small regnet_x_16gf regnet_x_1_6gf regnet_x_32gf
+regnet_x_3_2gf regnet_x_400mf regnet_x_800mf regnet_x_8gf regnet_y_128gf regnet_y_16gf regnet_y_1_6gf regnet_y_32gf
+regnet_y_3_2gf regnet_y_400mf regnet_y_800mf regnet_y_8gf resnet101 resnet152 resnet18 resnet34 resnet50
+resnext101_32x8d resnext101_64x4d resnext50_32x4d shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5
+shufflenet_v2_x2_0 squeezenet1_0 squeezenet1_1 swin_b swin_s swin_t swin_v2_b swin_v2_s swin_v2_t vgg11 vgg11_bn
+vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn vit_b_16 vit_b_32 vit_h_14 vit_l_16 vit_l_32 wide_resnet101_2
+wide_resnet50_2
+"""
+TORCHVISION_MODELS = frozenset(_MODEL_NAMES.split())
+_SCHEDULERS = ("steplr", "cosineannealinglr", "exponentiallr")
+_ALWAYS = (
+    *("model", "data_path", "epochs", "batch_size", "opt", "lr", "momentum", "weight_decay", "label_smoothing"),
+    "lr_scheduler",
+)
+_WARMUP = ("lr_warmup_epochs", "lr_warmup_method", "lr_warmup_decay")
+_OF_SCHEDULERS = ("lr_step_size", "lr_gamma", "lr_min")
+# Chosen: a ratio that works is looked for among so many lengths on either side; it takes a tenth of a second.
+_MAX_TRIED = 500
+
+
+def command_line(scaled: ScaledRecipe) -> str:
+    """The command that trains `scaled`, quoted for a shell.
+
+    Raises:
+        UsageError: with every reason why the script cannot train it.
+    """
+    if found := reasons(scaled):
+        raise UsageError(found)
+    values = scaled.recipe.model_dump() | _in_epochs(scaled.loaded.recipe, scaled.lengths)
+    options = [part for key in _keys(scaled) for part in _option(key, values[key])]
+    return shlex.join(["python", "train.py", *options])
+
+
+def _keys(scaled: ScaledRecipe) -> Iterator[str]:
+    """The keys that the script is told."""
+    recipe = scaled.recipe
+    yield from (key for key in _ALWAYS if key != "momentum" or recipe.opt != "adamw")
+    yield from (key for key in _OF_SCHEDULERS if key in SCHEDULES[recipe.lr_scheduler].keys)
+    if scaled.lengths.warmup_steps > 0:
+        yield from _WARMUP
+
+
+def _option(key: str, value: object) -> list[str]:
+    option, text = f"--{key.replace('_', '-')}", str(value)
+    return [f"{option}={text}"] if text.startswith("-") else [option, text]
+
+
+def differences(scaled: ScaledRecipe) -> list[str]:
+    """What the script does otherwise although the command is right."""
+    size = scaled.recipe.batch_size
+    found = [f"--batch-size counts the images of one GPU: on several of them, divide {size} by their number"]
+    if scaled.recipe.lr_interval == "step" and _changes_within_epochs(scaled):
+        found.append("the rate changes once an epoch, as it does here with lr_interval: epoch, not at every step")
+    own_way = "cropped, mirrored and normalised in the script's own way"
+    found.append(f"images are read from the folders train and val in --data-path, and {own_way}")
+    found.append("the script takes no seed")
+    return found
+
+
+def _changes_within_epochs(scaled: ScaledRecipe) -> bool:
+    ramps = scaled.lengths.warmup_steps > 0 and scaled.recipe.lr_warmup_method == "linear"
+    return ramps or scaled.recipe.lr_scheduler != "steplr"
+
+
+def reasons(scaled: ScaledRecipe) -> list[Problem]:
+    """Why the script cannot train `scaled`, each with what would help; empty where it can."""
+    return [*_wrong_settings(scaled), *_broken_epochs(scaled)]
+
+
+def _wrong_settings(scaled: ScaledRecipe) -> Iterator[Problem]:
+    recipe = scaled.recipe
+
+    def problem(key: str, message: str, fix: str | None = None) -> Problem:
+        return Problem(message, scaled.loaded.place(key), key, fix=fix)
+
+    if recipe.model not in TORCHVISION_MODELS:
+        yield problem("model", f"torchvision's script cannot train {recipe.model}", _other_model())
+    if recipe.lr_scheduler not in _SCHEDULERS:
+        message = f"torchvision's script has no {recipe.lr_scheduler}, only {', '.join(_SCHEDULERS)}"
+        yield problem("lr_scheduler", message)
+    if scaled.lengths.warmup_steps:
+        if recipe.lr_scheduler == "steplr" and recipe.lr_step_origin == "start":
+            message = "torchvision's script counts steps from the end of the warm-up, this recipe from the start"
+            yield problem("lr_step_origin", message, "--set lr_step_origin=warmup")
+        if recipe.lr_warmup_method == "linear" and recipe.lr_warmup_decay == 0:
+            message = "torch's LinearLR, which torchvision's script uses, cannot start at 0"
+            yield problem("lr_warmup_decay", message, "--set lr_warmup_decay=0.01")
+    if one_line(recipe.data_path) != recipe.data_path:
+        yield problem("data_path", "a control character cannot stand in a command line", "rename the folder")
+
+
+def _other_model() -> str | None:
+    known = [name for name in recipe_schema()["properties"]["model"]["enum"] if name in TORCHVISION_MODELS]
+    return f"it can train {', '.join(known)}" if known else None
+
+
+def _in_epochs(recipe: Recipe, run: Lengths) -> dict[str, Fraction]:
+    """The lengths that the script is told, in epochs of the run."""
+    steps = {"epochs": Fraction(run.num_steps), "lr_warmup_epochs": Fraction(run.warmup_steps)}
+    if recipe.lr_scheduler == "steplr":
+        steps["lr_step_size"] = run.dilation.interval(recipe.lr_step_size, recipe.lr_step_origin == "warmup")
+    return {key: length / run.steps_per_epoch for key, length in steps.items()}
+
+
+def _broken(recipe: Recipe, run: Lengths) -> dict[str, Fraction]:
+    """Those of them that are no whole numbers of epochs."""
+    return {key: epochs for key, epochs in _in_epochs(recipe, run).items() if epochs.denominator != 1}
+
+
+def _broken_epochs(scaled: ScaledRecipe) -> Iterator[Problem]:
+    loaded, run = scaled.loaded, scaled.lengths
+    broken = _broken(loaded.recipe, run)
+    advice = _advice(loaded, run, broken) if broken else {}
+    for key, epochs in broken.items():
+        message = f"{decimal_text(epochs)} epochs: torchvision's script takes whole ones"
+        yield Problem(message, loaded.place(key), key, run.ratio.text, advice.get(key))
+
+
+def _advice(loaded: LoadedRecipe, run: Lengths, broken: dict[str, Fraction]) -> dict[str, str]:
+    """What makes each length whole: the nearest ratio where there is one, else a setting."""
+    settings = {key: _setting(key, epochs, loaded.recipe, run) for key, epochs in broken.items() if key != "epochs"}
+    of_warmup = {}
+    if "lr_warmup_epochs" in broken and not follows_run(loaded.recipe):
+        # No ratio helps a warm-up that keeps its length: that of the rest is looked for with the warm-up mended.
+        of_warmup = {"lr_warmup_epochs": settings["lr_warmup_epochs"]}
+        whole = Duration(_whole(broken["lr_warmup_epochs"]))
+        loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"lr_warmup_epochs": whole}))
+    if nearest := _nearest_ratio(loaded, run):
+        return dict.fromkeys(broken, f"the nearest ratio that works is {nearest}") | of_warmup
+    if "epochs" in broken:  # the settings depend on it
+        return {"epochs": f"the nearest ratio of whole epochs is {_ratio_of(_whole(run.num_epochs), run)}"} | of_warmup
+    return settings
+
+
+def _whole(epochs: Fraction) -> Fraction:
+    return Fraction(max(1, round_half_up(epochs)))
+
+
+def _setting(key: str, epochs: Fraction, recipe: Recipe, run: Lengths) -> str:
+    """The nearest setting whose length is whole in this run, in epochs of the baseline."""
+    if key == "lr_step_size":
+        an_epoch = run.dilation.interval(Duration(Fraction(1)), recipe.lr_step_origin == "warmup")
+        stretch = an_epoch / run.steps_per_epoch
+    else:
+        # In epochs it follows the run by `scale_warmup` alone.
+        stretch = run.realised if recipe.scale_warmup else Fraction(1)
+    return f"--set {key}={Duration(_whole(epochs) / stretch)}"
+
+
+def _nearest_ratio(loaded: LoadedRecipe, run: Lengths) -> Ratio | None:
+    """The ratio whose length is nearest to this one's, of those at which everything is whole epochs.
+
+    Half and twice this length are the furthest: beyond, another setting is the lesser change.
+    """
+    if loaded.recipe.method in ("samples", "subset"):
+        return None
+    middle = round_half_up(run.num_epochs)
+    first, last = max(1, middle // 2, middle - _MAX_TRIED), max(1, min(2 * middle, middle + _MAX_TRIED))
+    for epochs in sorted(range(first, last + 1), key=lambda length: abs(length - run.num_epochs)):
+        tried = measure(loaded.recipe, _ratio_of(Fraction(epochs), run), run.dataset_examples)
+        if not refusals(loaded, (tried,)) and not _broken(loaded.recipe, tried):
+            return tried.ratio
+    return None
+
+
+def _ratio_of(epochs: Fraction, run: Lengths) -> Ratio:
+    """The ratio at which the baseline of `run` has so many epochs."""
+    value = epochs * run.steps_per_epoch / run.dilation.baseline_steps
+    return Ratio(value, decimal_text(value))
