@@ -1,13 +1,16 @@
 """Data on the device, and every random choice about it as a function of (seed, epoch, example).
 
-Small datasets live on the device as one uint8 tensor; crop, flip and normalisation are done for a whole batch at once.
-Nothing here has a state: a run that starts in mid-epoch sees the same batches as one that came there from the start.
+A `Source` gives batches. Small datasets live on the device as one uint8 tensor; crop, flip and normalisation are done
+for a whole batch at once. Nothing here has a state: a run that starts in mid-epoch sees the same batches as one that
+came there from the start.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,14 +18,42 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
+from sweep.plan.lengths import steps_in_epoch
 from sweep.recipe.datasets import Dataset
+from sweep.recipe.schema import Recipe
 
 Indices = NDArray[np.int64]
+# Normalised images (b, channels, height, width) float32 and their labels (b,) int64, on the device.
+Batch = tuple[Tensor, Tensor]
 
 # The independent random streams of one epoch.
 _ORDER, _AUGMENTATION = 0, 1
 # A subset is the same whatever the seed: it is the data that there is.
 _SUBSET_SEED = 0
+# Chosen: large enough that evaluation costs no more than its arithmetic, small enough for a laptop's memory.
+_EVAL_BATCH_SIZE = 1000
+
+
+class Source(Protocol):
+    """Where a task's batches come from. A batch is a function of (recipe, seed, step) alone."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def batches(self, seed: int, num_examples: int, start: int, stop: int) -> Generator[Batch, None, None]:
+        """The batches of steps `start` … `stop - 1`, of epochs that draw `num_examples` each.
+
+        The waiting is in `next`; `close` gives up whatever was under way.
+        """
+        ...
+
+    def warm_up_batch(self, seed: int, num_examples: int) -> Batch:
+        """A batch as large as any that is trained; what is in it does not matter."""
+        ...
+
+    def evaluation_batches(self) -> Iterator[Batch]:
+        """Every evaluation image once, in the order of the dataset. Draws from no generator."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -153,3 +184,58 @@ class Normaliser:
 
     def __call__(self, pixels: Tensor) -> Tensor:
         return pixels.float().sub_(self._mean).div_(self._sd)
+
+
+class MemorySource:
+    """Batches of images that live on the device."""
+
+    def __init__(self, recipe: Recipe, dataset: Dataset, train: Images, evaluation: Images) -> None:
+        self._recipe = recipe
+        self._train = train
+        self._evaluation = evaluation
+        self._augmenter = Augmenter(train, dataset, recipe.random_crop_padding, recipe.hflip_prob)
+        self._normaliser = Normaliser(dataset, self.device)
+        # Fetched here, so that no epoch waits for the device.
+        self._labels: Indices = train.labels.cpu().numpy().astype(np.int64)
+
+    @property
+    def device(self) -> torch.device:
+        return self._train.pixels.device
+
+    def batches(self, seed: int, num_examples: int, start: int, stop: int) -> Generator[Batch, None, None]:
+        """As a Source does."""
+        size = self._recipe.batch_size
+        steps_per_epoch = steps_in_epoch(num_examples, size)
+        while start < stop:
+            epoch, first = divmod(start, steps_per_epoch)
+            parts = self.order(seed, epoch, num_examples).split(size)[first : first + stop - start]
+            draws = self.draws(seed, epoch)
+            for examples in parts:
+                yield self.batch(examples, draws)
+            start += len(parts)
+
+    def warm_up_batch(self, seed: int, num_examples: int) -> Batch:
+        """As a Source does."""
+        examples = torch.arange(min(self._recipe.batch_size, num_examples), device=self.device)
+        return self.batch(examples, self.draws(seed, 0))
+
+    def evaluation_batches(self) -> Iterator[Batch]:
+        """As a Source does."""
+        parts = (part.split(_EVAL_BATCH_SIZE) for part in (self._evaluation.pixels, self._evaluation.labels))
+        for pixels, labels in zip(*parts, strict=True):
+            yield self._normaliser(pixels), labels
+
+    def order(self, seed: int, epoch: int, num_examples: int) -> Tensor:
+        """The examples of an epoch in the order of training: (num_examples,) int64 on the device."""
+        order = epoch_order(seed, epoch, num_examples, self._recipe.method, self._labels)
+        return torch.from_numpy(order).to(self.device)
+
+    def draws(self, seed: int, epoch: int) -> Draws:
+        recipe = self._recipe
+        return draw_augmentation(
+            seed, epoch, len(self._train), recipe.random_crop_padding, recipe.hflip_prob, self.device
+        )
+
+    def batch(self, examples: Tensor, draws: Draws) -> Batch:
+        """The training images and labels of `examples`, (b,) indices."""
+        return self._augmenter.batch(examples, draws), self._train.labels[examples]

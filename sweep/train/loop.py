@@ -1,6 +1,7 @@
 """Train one Stage: state and values in, state and measurements out. Knows no schedule: the rates are given.
 
-Nothing inside a step waits for the device: losses stay there, and are read every `READ_EVERY` steps.
+Nothing inside a step waits for the device: losses stay there, and are read every `READ_EVERY` steps. `train_stage` is
+the whole of it; `start_stage` and `train_steps` let two runs be advanced in turn, a step at a time.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import torch
@@ -21,7 +23,7 @@ from sweep.events import Progress
 from sweep.plan.lengths import steps_in_epoch
 from sweep.store.records import Evaluations, Measurement, StageJob, decode_rates
 from sweep.train.contention import Contention
-from sweep.train.data import Draws
+from sweep.train.data import Batch
 from sweep.train.device import synchronize
 from sweep.train.task import ImageTask
 
@@ -42,18 +44,20 @@ class Trained:
 
 
 @dataclass
-class _Run:
-    """The Stage that is being trained, between its steps."""
+class StageRun:
+    """A Stage that is being trained, between its steps."""
 
     job: StageJob
     task: ImageTask
     model: nn.Module
     optimizer: Optimizer
     rates: list[float]
+    batches: Generator[Batch, None, None]  # of the steps from `step` on
     losses: Tensor  # (READ_EVERY,) of the steps since the last reading, on the device
     tell: Callable[[Progress], None]
     step: int
     unread_from: int
+    diverged_at: int | None = None  # the first step whose loss is not finite, once it is known
     train: Stopwatch = field(default_factory=Stopwatch)
     data_wait: Stopwatch = field(default_factory=Stopwatch)
     evaluation: Stopwatch = field(default_factory=Stopwatch)
@@ -73,57 +77,69 @@ def train_stage(job: StageJob, task: ImageTask, tell: Callable[[Progress], None]
     `sweep_pid` is the process that everything this sweep runs descends from: the rest is contention.
     """
     with Stopwatch() as startup:
-        run = _start(job, task, tell)
-        _warm_up(run)
-        synchronize(task.device)
+        run = start_stage(job, task, tell)
     contention = Contention(sweep_pid) if task.device.type == "cpu" else None
-    diverged_at = None
-    for stop in job.eval_steps:
-        with run.train:
-            diverged_at = _train_until(run, stop)
-            synchronize(task.device)
-        if diverged_at is not None:
-            break
-        with run.evaluation:
-            run.evaluations.append((stop, *task.evaluate(run.model)))
-    else:
-        diverged_at = _diverged_at_the_end(run)
-    return _trained(run, diverged_at, startup.seconds, contention.share() if contention else None)
+    with closing(run.batches):
+        _train_and_evaluate(run)
+    return _trained(run, startup.seconds, contention.share() if contention else None)
 
 
-def _start(job: StageJob, task: ImageTask, tell: Callable[[Progress], None]) -> _Run:
+def start_stage(job: StageJob, task: ImageTask, tell: Callable[[Progress], None]) -> StageRun:
+    """The Stage before its first step: model and optimizer made, the batches begun, the device warm."""
+    batches = task.batches(job.seed, job.num_examples, job.start_step, job.stop_step)
     model = task.build_model(job.seed).train()
-    losses = torch.zeros(READ_EVERY, device=task.device)
-    return _Run(
+    run = StageRun(
         job,
         task,
         model,
         task.build_optimizer(model),
         decode_rates(job.rates),
-        losses,
+        batches,
+        torch.zeros(READ_EVERY, device=task.device),
         tell,
         step=job.start_step,
         unread_from=job.start_step,
     )
+    _warm_up(run)
+    synchronize(task.device)
+    return run
 
 
-def _warm_up(run: _Run) -> None:
+def _warm_up(run: StageRun) -> None:
     """A few steps on copies, outside the clock of training; generators and weights are as before."""
     model = copy.deepcopy(run.model)
     optimizer = run.task.build_optimizer(model)
-    examples = torch.arange(min(run.task.recipe.batch_size, run.job.num_examples), device=run.task.device)
-    draws = run.task.draws(run.job.seed, 0)
     devices = [run.task.device] if run.task.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         for _ in range(_WARM_UP_STEPS):
-            _step(run.task, model, optimizer, *run.task.batch(examples, draws))
+            _step(run.task, model, optimizer, *run.task.warm_up_batch(run.job.seed, run.job.num_examples))
 
 
-def _train_until(run: _Run, stop: int) -> int | None:
-    """Train up to step `stop`; the first step whose loss is not finite, once it is known, ends it."""
-    for examples, draws in _batches(run, stop):
+def _train_and_evaluate(run: StageRun) -> None:
+    for stop in run.job.eval_steps:
+        with run.train:
+            _train_until(run, stop)
+            synchronize(run.task.device)
+        if run.diverged_at is not None:
+            return
+        with run.evaluation:
+            run.evaluations.append((stop, *run.task.evaluate(run.model)))
+    run.diverged_at = _diverged_at_the_end(run)
+
+
+def _train_until(run: StageRun, stop: int) -> None:
+    for _ in train_steps(run, stop):
+        pass
+
+
+def train_steps(run: StageRun, stop: int) -> Iterator[int]:
+    """Train up to step `stop`, giving the number of steps done after each.
+
+    The first step whose loss is not finite, once it is known, ends it and is in `run.diverged_at`.
+    """
+    while run.step < stop:
         with run.data_wait:
-            images, labels = run.task.batch(examples, draws)
+            images, labels = next(run.batches)
         for group in run.optimizer.param_groups:
             group["lr"] = run.rates[run.step - run.job.start_step]
         loss = _step(run.task, run.model, run.optimizer, images, labels)
@@ -131,10 +147,12 @@ def _train_until(run: _Run, stop: int) -> int | None:
         run.step += 1
         run.images += len(labels)
         is_full = run.step - run.unread_from == READ_EVERY
-        if (is_full or run.step == run.job.stop_step) and (bad := _read_losses(run)) is not None:
-            return bad
+        if is_full or run.step == run.job.stop_step:
+            run.diverged_at = _read_losses(run)
+            if run.diverged_at is not None:
+                return
         _tell_progress(run)
-    return None
+        yield run.step
 
 
 def _step(task: ImageTask, model: nn.Module, optimizer: Optimizer, images: Tensor, labels: Tensor) -> Tensor:
@@ -145,19 +163,7 @@ def _step(task: ImageTask, model: nn.Module, optimizer: Optimizer, images: Tenso
     return loss.detach()
 
 
-def _batches(run: _Run, stop: int) -> Iterator[tuple[Tensor, Draws]]:
-    """The examples of each step from the present one to `stop - 1`, with their epoch's augmentation."""
-    size, num_examples = run.task.recipe.batch_size, run.job.num_examples
-    while run.step < stop:
-        epoch, first = divmod(run.step, run.steps_per_epoch)
-        with run.data_wait:
-            batches = run.task.order(run.job.seed, epoch, num_examples).split(size)
-            draws = run.task.draws(run.job.seed, epoch)
-        for examples in batches[first : first + stop - run.step]:
-            yield examples, draws
-
-
-def _read_losses(run: _Run) -> int | None:
+def _read_losses(run: StageRun) -> int | None:
     """Fetch the losses since the last reading: the only place that waits for the device inside training."""
     values = run.losses[: run.step - run.unread_from].tolist()
     first = run.unread_from
@@ -166,12 +172,12 @@ def _read_losses(run: _Run) -> int | None:
     return next((first + index for index, value in enumerate(values) if not math.isfinite(value)), None)
 
 
-def _diverged_at_the_end(run: _Run) -> int | None:
+def _diverged_at_the_end(run: StageRun) -> int | None:
     """The last update can be the one that spoils the weights: then only the final evaluation shows it."""
     return None if math.isfinite(run.evaluations[-1][2]) else run.job.stop_step - 1
 
 
-def _tell_progress(run: _Run) -> None:
+def _tell_progress(run: StageRun) -> None:
     now = monotonic_seconds()
     if now - run.told_at_seconds < _SECONDS_BETWEEN_PROGRESS:
         return
@@ -189,7 +195,8 @@ def _tell_progress(run: _Run) -> None:
     )
 
 
-def _trained(run: _Run, diverged_at: int | None, startup_seconds: float, contention: float | None) -> Trained:
+def _trained(run: StageRun, startup_seconds: float, contention: float | None) -> Trained:
+    diverged_at = run.diverged_at
     # Whatever was evaluated after the first bad step says nothing.
     kept = [row for row in run.evaluations if diverged_at is None or row[0] <= diverged_at]
     measurement = Measurement(

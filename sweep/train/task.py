@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -13,20 +13,8 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.schema import Recipe
-from sweep.train.data import (
-    Augmenter,
-    Draws,
-    Images,
-    Indices,
-    Normaliser,
-    draw_augmentation,
-    epoch_order,
-    load_images,
-)
+from sweep.train.data import Batch, Images, MemorySource, Source, load_images
 from sweep.train.models import build_model
-
-# Chosen: large enough that evaluation costs no more than its arithmetic, small enough for a laptop's memory.
-_EVAL_BATCH_SIZE = 1000
 
 
 @dataclass(frozen=True)
@@ -41,18 +29,18 @@ class Data:
     def load(cls, name: str, data_path: Path, device: torch.device) -> Data:
         return cls(name, *load_images(DATASETS[name], data_path, device))
 
+    def source(self, recipe: Recipe) -> Source:
+        return MemorySource(recipe, DATASETS[self.name], self.train, self.evaluation)
+
 
 class ImageTask:
     """Classification of a recipe's images, judged by accuracy."""
 
     def __init__(self, recipe: Recipe, data: Data) -> None:
         self.recipe = recipe
-        self.data = data
-        self.device = data.train.pixels.device
+        self.source = data.source(recipe)
+        self.device = self.source.device
         self._dataset = DATASETS[data.name]
-        self._augmenter = Augmenter(data.train, self._dataset, recipe.random_crop_padding, recipe.hflip_prob)
-        # Fetched here, so that no epoch waits for the device.
-        self._labels: Indices = data.train.labels.cpu().numpy().astype(np.int64)
 
     def build_model(self, seed: int) -> nn.Module:
         channels = self._dataset.shape[0]
@@ -72,20 +60,13 @@ class ImageTask:
             foreach=True,
         )
 
-    def order(self, seed: int, epoch: int, num_examples: int) -> Tensor:
-        """The examples of an epoch in the order of training: (num_examples,) int64 on the device."""
-        order = epoch_order(seed, epoch, num_examples, self.recipe.method, self._labels)
-        return torch.from_numpy(order).to(self.device)
+    def batches(self, seed: int, num_examples: int, start: int, stop: int) -> Generator[Batch, None, None]:
+        """The batches of steps `start` … `stop - 1`: see Source."""
+        return self.source.batches(seed, num_examples, start, stop)
 
-    def draws(self, seed: int, epoch: int) -> Draws:
-        recipe = self.recipe
-        return draw_augmentation(
-            seed, epoch, len(self.data.train), recipe.random_crop_padding, recipe.hflip_prob, self.device
-        )
-
-    def batch(self, examples: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Images (b, c, h, w) and labels (b,) of `examples`, (b,) indices."""
-        return self._augmenter.batch(examples, draws), self.data.train.labels[examples]
+    def warm_up_batch(self, seed: int, num_examples: int) -> Batch:
+        """A batch to warm up on: see Source."""
+        return self.source.warm_up_batch(seed, num_examples)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
@@ -96,16 +77,14 @@ class ImageTask:
 
         Leaves no trace: the model goes on in training mode, and no generator is drawn from.
         """
-        images = self.data.evaluation
-        normalise = Normaliser(self._dataset, self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         loss = torch.zeros((), dtype=torch.float64, device=self.device)
+        num_images = 0
         model.eval()
-        for pixels, labels in zip(
-            images.pixels.split(_EVAL_BATCH_SIZE), images.labels.split(_EVAL_BATCH_SIZE), strict=True
-        ):
-            logits = model(normalise(pixels))
+        for images, labels in self.source.evaluation_batches():
+            logits = model(images)
             correct += (logits.argmax(1) == labels).sum()
             loss += cross_entropy(logits, labels, reduction="sum")
+            num_images += len(labels)
         model.train()
-        return correct.item() / len(images), loss.item() / len(images)
+        return correct.item() / num_images, loss.item() / num_images

@@ -93,7 +93,7 @@ def test_augmentation_is_a_function_of_seed_and_epoch_alone():
 
 def test_augmentation_does_not_depend_on_which_examples_an_epoch_draws():
     whole, part = smoke_task("hflip_prob=0.5"), smoke_task("hflip_prob=0.5", "method=subset")
-    assert same(whole.draws(0, 1), part.draws(0, 1))
+    assert same(whole.source.draws(0, 1), part.source.draws(0, 1))
 
 
 def test_crops_start_at_every_corner_and_half_of_the_images_are_mirrored():
@@ -131,20 +131,39 @@ def test_a_batch_is_cropped_and_mirrored_as_each_image_would_be_alone(padding, p
 
 
 def test_an_image_looks_the_same_in_whatever_batch_it_comes():
-    task = smoke_task("hflip_prob=0.5", "random_crop_padding=2")
-    draws = task.draws(0, 0)
-    images, labels = task.batch(torch.arange(64), draws)
+    source = smoke_task("hflip_prob=0.5", "random_crop_padding=2").source
+    draws = source.draws(0, 0)
+    images, labels = source.batch(torch.arange(64), draws)
     for example in (0, 17, 63):
-        image, label = task.batch(torch.tensor([example]), draws)
+        image, label = source.batch(torch.tensor([example]), draws)
         assert torch.equal(image[0], images[example])
         assert label[0] == labels[example]
 
 
 def test_augmenting_leaves_the_data_as_it_was():
-    task = smoke_task("hflip_prob=1", "random_crop_padding=2")
+    source = smoke_task("hflip_prob=1", "random_crop_padding=2").source
     before = digits().train.pixels.clone()
-    task.batch(torch.arange(64), task.draws(0, 0))
+    source.batch(torch.arange(64), source.draws(0, 0))
     assert torch.equal(digits().train.pixels, before)
+
+
+@pytest.mark.parametrize("method", ["epochs", "samples", "subset"])
+def test_batches_that_start_anywhere_are_those_that_a_run_from_the_start_comes_to(method):
+    source = smoke_task("hflip_prob=0.5", "random_crop_padding=2", f"method={method}").source
+    whole = list(source.batches(3, 1000, 0, 40))  # 16 steps an epoch, the last of 40 examples
+    assert [len(labels) for _, labels in whole[:17]] == [64] * 15 + [40] + [64]
+    for start, stop in ((0, 16), (5, 40), (15, 17), (16, 33), (39, 40), (7, 7)):
+        part = list(source.batches(3, 1000, start, stop))
+        assert len(part) == stop - start
+        for (images, labels), (expected, expected_labels) in zip(part, whole[start:stop], strict=True):
+            assert torch.equal(images, expected)
+            assert torch.equal(labels, expected_labels)
+
+
+@pytest.mark.parametrize(("num_examples", "size"), [(1000, 64), (40, 40)])
+def test_the_warm_up_batch_is_as_large_as_any_that_is_trained(num_examples, size):
+    images, labels = smoke_task("method=samples").source.warm_up_batch(0, num_examples)
+    assert (len(images), len(labels)) == (size, size)
 
 
 def test_normalised_training_images_have_mean_zero_and_standard_deviation_one():

@@ -17,7 +17,7 @@ from sweep.errors import Outcome
 from sweep.run.executors.inline import InlineExecutor
 from sweep.store.records import decode_rates
 from sweep.train import loop
-from sweep.train.loop import READ_EVERY, weights_sha256
+from sweep.train.loop import READ_EVERY, start_stage, train_steps, weights_sha256
 from sweep.train.task import ImageTask
 
 EPOCH = 23  # steps of an epoch of smoke
@@ -35,16 +35,19 @@ class RecordingTask(ImageTask):
 
     def __init__(self, recipe, data):
         super().__init__(recipe, data)
-        self.batches = []
+        self.seen_examples = []
         self.evaluations = []
+        batch = self.source.batch
+
+        def recorded(examples, draws):
+            self.seen_examples.append(examples.tolist())
+            return batch(examples, draws)
+
+        self.source.batch = recorded
 
     def build_model(self, seed):
         self.model = super().build_model(seed)
         return self.model
-
-    def batch(self, examples, draws):
-        self.batches.append(examples.tolist())
-        return super().batch(examples, draws)
 
     def evaluate(self, model):
         self.evaluations.append(super().evaluate(model))
@@ -108,15 +111,15 @@ def test_what_was_trained_before_leaves_no_trace():
 def test_steps_take_the_batches_of_their_own_epochs(no_warm_up):
     task = smoke_task(kind=RecordingTask)
     train(smoke_job(eval_steps=(10, 30, 46)), task)
-    orders = [task.order(0, epoch, 1442).tolist() for epoch in (0, 1)]
-    assert task.batches == [order[first : first + 64] for order in orders for first in range(0, 1442, 64)]
+    orders = [task.source.order(0, epoch, 1442).tolist() for epoch in (0, 1)]
+    assert task.seen_examples == [order[first : first + 64] for order in orders for first in range(0, 1442, 64)]
 
 
 def test_a_stage_that_starts_in_mid_epoch_takes_the_batches_from_there(no_warm_up):
     whole, part = smoke_task(kind=RecordingTask), smoke_task(kind=RecordingTask)
     train(smoke_job(), whole)
     done = train(smoke_job(num_steps=40, start_step=30, rates=[0.1] * 10, eval_steps=(35, 40)), part)
-    assert part.batches == whole.batches[30:40]
+    assert part.seen_examples == whole.seen_examples[30:40]
     assert (done.measurement.steps, done.measurement.images) == (10, 640)
 
 
@@ -147,6 +150,34 @@ def test_the_hash_covers_every_tensor_of_the_model_the_buffers_too():
         tensor.view(-1)[-1] += 1
         hashes.add(weights_sha256(model))
     assert len(hashes) == 1 + len(model.state_dict())
+
+
+def test_two_runs_that_advance_in_turn_train_what_each_trains_alone():
+    """What a benchmark does: a step of one, a step of the other."""
+    seeds = (0, 1)
+    runs = [start_stage(smoke_job(seed=seed), smoke_task(), lambda progress: None) for seed in seeds]
+    steps = [train_steps(run, 46) for run in runs]
+    done = [tuple(next(run_steps) for run_steps in steps) for _ in range(46)]
+    assert done == [(step, step) for step in range(1, 47)]
+    assert [next(run_steps, None) for run_steps in steps] == [None, None]
+    assert [weights_sha256(run.model) for run in runs] == [sha256(train(smoke_job(seed=seed))) for seed in seeds]
+
+
+def test_the_batches_are_given_up_when_a_stage_ends_however_it_ends(no_warm_up):
+    closed = []
+
+    class Watched(ImageTask):
+        def batches(self, *span):
+            try:
+                yield from super().batches(*span)
+            finally:
+                closed.append(span)
+
+    train(smoke_job(), smoke_task(kind=Watched))
+    train(smoke_job(num_steps=120, rates=spiked(60)), smoke_task(kind=Watched))
+    with pytest.raises(IndexError):
+        train(smoke_job(rates=[0.1]), smoke_task(kind=Watched))
+    assert closed == [(0, 1442, 0, 46), (0, 1442, 0, 120), (0, 1442, 0, 46)]
 
 
 # Divergence
@@ -297,7 +328,7 @@ SECONDS = {"order": 0.125, "draws": 0.25, "batch": 1, "loss": 100, "evaluate": 1
 
 
 def slowed(task, hands, seconds=SECONDS):
-    """`task`, whose methods move the hands of the clock by so many seconds each."""
+    """`task`, whose methods and whose source's move the hands of the clock by so many seconds each."""
 
     def slow(method, duration):
         def call(*args):
@@ -307,7 +338,8 @@ def slowed(task, hands, seconds=SECONDS):
         return call
 
     for name, duration in seconds.items():
-        setattr(task, name, slow(getattr(task, name), duration))
+        owner = task if hasattr(task, name) else task.source
+        setattr(owner, name, slow(getattr(owner, name), duration))
     return task
 
 

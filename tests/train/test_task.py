@@ -7,7 +7,7 @@ from plain_loop import evaluate_plainly
 from small_stages import digits, smoke_task
 from torch import nn
 
-from sweep.train import task as task_module
+from sweep.train import data
 
 
 def generators():
@@ -36,7 +36,7 @@ def test_evaluation_leaves_no_trace():
 
 @pytest.mark.parametrize("batch_size", [1000, 355, 100, 1])
 def test_evaluation_counts_every_image_once_whatever_its_batches(monkeypatch, batch_size):
-    monkeypatch.setattr(task_module, "_EVAL_BATCH_SIZE", batch_size)
+    monkeypatch.setattr(data, "_EVAL_BATCH_SIZE", batch_size)
     task = smoke_task()
     model = task.build_model(0)
     accuracy, loss = task.evaluate(model)
@@ -63,7 +63,7 @@ def test_labels_are_smoothed_in_training_and_not_in_evaluation():
 
 
 def test_the_order_is_that_of_the_recipes_method():
-    subsets = [set(smoke_task("method=subset").order(0, epoch, 100).tolist()) for epoch in (0, 1)]
-    samples = [set(smoke_task("method=samples").order(0, epoch, 100).tolist()) for epoch in (0, 1)]
+    subsets = [set(smoke_task("method=subset").source.order(0, epoch, 100).tolist()) for epoch in (0, 1)]
+    samples = [set(smoke_task("method=samples").source.order(0, epoch, 100).tolist()) for epoch in (0, 1)]
     assert subsets[0] == subsets[1]
     assert samples[0] != samples[1]
