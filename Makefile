@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint fix
+.PHONY: demo test lint fix bench
 
 demo: $(READY)  ## train the digits recipe at three lengths and print what each costs and gives
 	$(BIN)/sweep run --ratios 0.25,0.5,1.0
@@ -16,6 +16,10 @@ lint: $(READY)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(READY)  ## our training loop against a bare one; gates nothing
+	$(BIN)/sweep data get FashionMNIST
+	$(BIN)/python bench/loop.py
 
 fix: $(READY)  ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .

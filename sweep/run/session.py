@@ -104,7 +104,7 @@ class Session:
                 stage = _take_next(waiting, list(running.values()), executor.capacity)
                 running[stage.id] = _Running(stage)
                 self._tell_stage(stage)
-                executor.submit(_job(stage))
+                executor.submit(stage_job(stage))
             message = executor.receive(_SECONDS_BETWEEN_LOOKS)
             if isinstance(message, Progressed):
                 running[message.progress.stage].steps_done = message.progress.steps_done
@@ -181,7 +181,8 @@ def _entry(trial: Trial, path: tuple[str, ...]) -> TrialEntry:
     )
 
 
-def _job(stage: Stage) -> StageJob:
+def stage_job(stage: Stage) -> StageJob:
+    """What a Worker is told to train a Stage: with the rates of its own steps."""
     timeline = stage.trial.timeline
     return StageJob(
         stage=stage.id,

@@ -12,7 +12,7 @@ from sweep.run.executors.inline import InlineExecutor
 from sweep.run.executors.local import LocalExecutor
 from sweep.run.messages import Progressed, StageDone
 from sweep.run.placement import Placement
-from sweep.run.session import _job
+from sweep.run.session import stage_job
 from sweep.run.stop import StopRequest
 from sweep.store.records import PrepareJob
 from sweep.store.workspace import Workspace
@@ -39,7 +39,7 @@ def executor(request, tmp_path):
 @pytest.fixture
 def jobs():
     plan = plan_sweep(SweepRequest(recipe="smoke", ratios="1/8,1/4"))
-    return [_job(stage) for stage in sorted(plan.stages, key=lambda stage: stage.stop_step)]
+    return [stage_job(stage) for stage in sorted(plan.stages, key=lambda stage: stage.stop_step)]
 
 
 def answer(executor):
