@@ -154,8 +154,7 @@ def run_sweep(
                 workspace=workspace,
                 make_executor=lambda: make_executor(workspace),
                 prepare_job=PrepareJob(
-                    dataset=loaded.recipe.dataset,
-                    data_path=loaded.recipe.data_path,
+                    recipe=loaded.recipe.model_dump(mode="json"),
                     device=request.device,
                     threads=loaded.recipe.threads or num_cores(),
                 ),

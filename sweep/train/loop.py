@@ -78,6 +78,7 @@ def train_stage(job: StageJob, task: ImageTask, tell: Callable[[Progress], None]
     contention = Contention() if task.device.type == "cpu" else None
     with closing(run.batches):
         _train_and_evaluate(run)
+    # Read now that the processes that decoded images have ended: their time counts as ours.
     return _trained(run, startup.seconds, contention.share() if contention else None)
 
 
