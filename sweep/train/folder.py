@@ -86,7 +86,8 @@ class _Decoder:
         try:
             return self.transform(pil_loader(path)), int(self.files.labels[example])
         except Exception as error:
-            return _Undecodable(str(path), f"{type(error).__name__}: {error}")
+            why = str(error).partition(" <")[0]  # PIL goes on with the open file, whose path is named already
+            return _Undecodable(str(path), f"{type(error).__name__}: {why}")
 
     def __getitem__(self, example: int) -> Example:
         return self.decode(example)
