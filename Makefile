@@ -9,8 +9,8 @@ READY := $(VENV)/.ready
 demo: $(READY)  ## train the digits recipe at three lengths and print what each costs and gives
 	$(BIN)/sweep run --ratios 0.25,0.5,1.0
 
-test: $(READY)  ## all tests
-	$(BIN)/python -m pytest
+test: $(READY)  ## all tests, two at a time: on the CPU most of them wait for a process to start
+	$(BIN)/python -m pytest -n 2
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import Duration
+from sweep.recipe.models import OWN
 from sweep.recipe.schema import Recipe
 
 PAGE = Path(__file__).with_name("recipe-keys.md")
@@ -37,6 +38,9 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _values(name: str, annotation: Any) -> str:
+    if name == "model":
+        names = ", ".join(f"`{model}`" for model in OWN)
+        return f"{names}, or a classification network of torchvision (`resnet18`, `vit_b_16`, …)"
     if name == "dataset":
         return ", ".join(f"`{dataset}`" for dataset in DATASETS)
     if get_origin(annotation) is Literal:

@@ -199,8 +199,7 @@ def run_sweep(
                 workspace=workspace,
                 make_executor=lambda num_stages: make_executor(workspace, placement.at_most(num_stages)),
                 prepare_job=PrepareJob(
-                    dataset=recipe.dataset,
-                    data_path=recipe.data_path,
+                    recipe=recipe.model_dump(mode="json"),
                     device=request.device,
                     threads=placement.threads,
                 ),

@@ -249,7 +249,7 @@ def test_the_default_recipe_keeps_what_it_promises(sweep, tmp_path):
 
 def test_recipes_are_listed_and_shown(sweep):
     names = [line.split()[0] for line in sweep("recipes", "list").stdout.splitlines()]
-    assert names == ["digits", "fashion_mnist", "fashion_mnist_wsd", "smoke"]
+    assert names == ["cifar10_resnet18", "digits", "fashion_mnist", "fashion_mnist_wsd", "imagenet_resnet50", "smoke"]
     shown = sweep("recipes", "show", "digits").stdout
     assert shown == (Path(__file__).parent.parent / "recipes" / "digits.yaml").read_text()
     assert_refused(sweep("recipes", "show", "digit"), 2, "did you mean 'digits'?")

@@ -13,12 +13,15 @@ from math import ceil, floor
 from sweep.errors import Problem
 from sweep.plan.lengths import Lengths, steps_in_epoch
 from sweep.plan.timeline import Timeline
+from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import decimal_text, round_half_up
 from sweep.recipe.library import LoadedRecipe
 from sweep.recipe.schedule import SCHEDULES, exact_milestones
 
 # Chosen: four times 600 epochs of ImageNet in batches of 32; a slip of the keyboard ends here, not in memory.
 MAX_STEPS = 100_000_000
+# Keys that only datasets of image files read.
+_OF_IMAGE_FILES = {"train_crop_size", "val_resize_size", "val_crop_size", "workers"}
 
 
 def refusals(loaded: LoadedRecipe, runs: tuple[Lengths, ...]) -> list[Problem]:
@@ -172,6 +175,10 @@ def _ignored_keys(loaded: LoadedRecipe) -> Iterator[Problem]:
             yield _problem(loaded, key, "ignored: there is no warm-up")
     if recipe.opt == "adamw" and "momentum" in loaded.places:
         yield _problem(loaded, "momentum", "ignored: opt adamw does not use it")
+    image_files = DATASETS[recipe.dataset].image_files
+    for key in sorted(({"random_crop_padding"} if image_files else _OF_IMAGE_FILES) & loaded.places.keys()):
+        kind = "is" if image_files else "is not"
+        yield _problem(loaded, key, f"ignored: dataset {recipe.dataset} {kind} read from image files")
 
 
 def _long_warmup(loaded: LoadedRecipe, timeline: Timeline) -> Iterator[Problem]:

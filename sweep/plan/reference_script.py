@@ -17,33 +17,22 @@ from sweep.plan.checks import refusals
 from sweep.plan.lengths import Lengths, follows_run, measure
 from sweep.plan.scaled import ScaledRecipe
 from sweep.printable import one_line
+from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import Duration, Ratio, decimal_text, round_half_up
-from sweep.recipe.json_schema import recipe_schema
 from sweep.recipe.library import LoadedRecipe
+from sweep.recipe.models import TORCHVISION
 from sweep.recipe.schedule import SCHEDULES
 from sweep.recipe.schema import Recipe
 
-# torchvision's classifiers, without googlenet and inception_v3: those answer in training with a tuple, for which the
-# script has no loss. Named here, since only the training room imports torchvision.
-_MODEL_NAMES = """
-alexnet convnext_base convnext_large convnext_small convnext_tiny densenet121 densenet161 densenet169 densenet201
-efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6
-efficientnet_b7 efficientnet_v2_l efficientnet_v2_m efficientnet_v2_s maxvit_t mnasnet0_5 mnasnet0_75 mnasnet1_0
-mnasnet1_3 mobilenet_v2 mobilenet_v3_large mobilenet_v3_small regnet_x_16gf regnet_x_1_6gf regnet_x_32gf
-regnet_x_3_2gf regnet_x_400mf regnet_x_800mf regnet_x_8gf regnet_y_128gf regnet_y_16gf regnet_y_1_6gf regnet_y_32gf
-regnet_y_3_2gf regnet_y_400mf regnet_y_800mf regnet_y_8gf resnet101 resnet152 resnet18 resnet34 resnet50
-resnext101_32x8d resnext101_64x4d resnext50_32x4d shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5
-shufflenet_v2_x2_0 squeezenet1_0 squeezenet1_1 swin_b swin_s swin_t swin_v2_b swin_v2_s swin_v2_t vgg11 vgg11_bn
-vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn vit_b_16 vit_b_32 vit_h_14 vit_l_16 vit_l_32 wide_resnet101_2
-wide_resnet50_2
-"""
-TORCHVISION_MODELS = frozenset(_MODEL_NAMES.split())
+# Those two answer in training with a tuple, for which the script has no loss.
+TORCHVISION_MODELS = frozenset(TORCHVISION) - {"googlenet", "inception_v3"}
 _SCHEDULERS = ("steplr", "cosineannealinglr", "exponentiallr")
 _ALWAYS = (
     *("model", "data_path", "epochs", "batch_size", "opt", "lr", "momentum", "weight_decay", "label_smoothing"),
     "lr_scheduler",
 )
 _WARMUP = ("lr_warmup_epochs", "lr_warmup_method", "lr_warmup_decay")
+_SIZES = ("train_crop_size", "val_resize_size", "val_crop_size")
 _OF_SCHEDULERS = ("lr_step_size", "lr_gamma", "lr_min")
 # Chosen: a ratio that works is looked for among so many lengths on either side; it takes a tenth of a second.
 _MAX_TRIED = 500
@@ -69,6 +58,8 @@ def _keys(scaled: ScaledRecipe) -> Iterator[str]:
     yield from (key for key in _OF_SCHEDULERS if key in SCHEDULES[recipe.lr_scheduler].keys)
     if scaled.lengths.warmup_steps > 0:
         yield from _WARMUP
+    if DATASETS[recipe.dataset].image_files:
+        yield from _SIZES
 
 
 def _option(key: str, value: object) -> list[str]:
@@ -105,7 +96,11 @@ def _wrong_settings(scaled: ScaledRecipe) -> Iterator[Problem]:
         return Problem(message, scaled.loaded.place(key), key, fix=fix)
 
     if recipe.model not in TORCHVISION_MODELS:
-        yield problem("model", f"torchvision's script cannot train {recipe.model}", _other_model())
+        yield problem(
+            "model", f"torchvision's script cannot train {recipe.model}", "take one of torchvision's, such as resnet50"
+        )
+    if recipe.stem != "default":
+        yield problem("stem", "torchvision's script builds its models with their own stem", "leave stem at its default")
     if recipe.lr_scheduler not in _SCHEDULERS:
         message = f"torchvision's script has no {recipe.lr_scheduler}, only {', '.join(_SCHEDULERS)}"
         yield problem("lr_scheduler", message)
@@ -118,11 +113,6 @@ def _wrong_settings(scaled: ScaledRecipe) -> Iterator[Problem]:
             yield problem("lr_warmup_decay", message, "--set lr_warmup_decay=0.01")
     if one_line(recipe.data_path) != recipe.data_path:
         yield problem("data_path", "a control character cannot stand in a command line", "rename the folder")
-
-
-def _other_model() -> str | None:
-    known = [name for name in recipe_schema()["properties"]["model"]["enum"] if name in TORCHVISION_MODELS]
-    return f"it can train {', '.join(known)}" if known else None
 
 
 def _in_epochs(recipe: Recipe, run: Lengths) -> dict[str, Fraction]:

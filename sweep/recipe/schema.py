@@ -27,11 +27,10 @@ from pydantic import (
 from sweep.errors import Problem
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import DURATION_PATTERN, Duration, Unit
+from sweep.recipe.models import MODELS, OWN, SMALL_STEM_FAMILIES, has_small_stem
 from sweep.recipe.schedule import SCHEDULES
 
 Method = Literal["epochs", "steps", "samples", "subset"]
-# A name stands here as well as in the training room, so that it is refused without importing torch.
-ModelName = Literal["small_cnn", "small_resnet"]
 Scheduler = Literal[
     "steplr",
     "multisteplr",
@@ -46,7 +45,7 @@ Scheduler = Literal[
 assert set(get_args(Scheduler)) == set(SCHEDULES)
 
 # What may differ between two runs of one baseline: how it is scaled and repeated, where it runs, what an hour costs.
-NOT_IN_FINGERPRINT = frozenset({"method", "seed", "threads", "price", "data_path"})
+NOT_IN_FINGERPRINT = frozenset({"method", "seed", "threads", "workers", "price", "data_path"})
 MAX_SEED = 2**32 - 1
 
 
@@ -67,6 +66,13 @@ def _whole(duration: Duration) -> Duration:
 def _known_dataset(name: str) -> str:
     if name not in DATASETS:
         raise ValueError(f"unknown dataset {name!r}{nearest(name, DATASETS)}; known: {', '.join(DATASETS)}")
+    return name
+
+
+def _known_model(name: str) -> str:
+    if name not in MODELS:
+        hint = nearest(name, list(MODELS)) or f"; known: {', '.join(OWN)} and torchvision's, such as resnet18"
+        raise ValueError(f"unknown model {_shown(name)}{hint}")
     return name
 
 
@@ -100,7 +106,14 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    model: ModelName = Field(description="the network")
+    model: Annotated[str, AfterValidator(_known_model)] = Field(
+        description="the network", json_schema_extra={"enum": list(MODELS)}
+    )
+    stem: Literal["default", "small"] = Field(
+        "default",
+        description="ours: how the network begins; `small`, for images of about 32x32 pixels, is a 3x3 convolution of "
+        "stride 1 and no pooling (ResNet, ResNeXt, Wide ResNet and DenseNet)",
+    )
     dataset: Annotated[str, AfterValidator(_known_dataset)] = Field(
         description="what it is trained and evaluated on", json_schema_extra={"enum": list(DATASETS)}
     )
@@ -156,12 +169,24 @@ class Recipe(BaseModel):
         le=64,
         description="ours: pixels of zero padding around an image before a random crop of its own size",
     )
+    train_crop_size: int = Field(
+        224, ge=1, le=4096, description="datasets of image files: side of the random resized crop of a training image"
+    )
+    val_resize_size: int = Field(
+        256, ge=1, le=4096, description="datasets of image files: the shorter side of an evaluation image"
+    )
+    val_crop_size: int = Field(
+        224, ge=1, le=4096, description="datasets of image files: side of the centre crop of an evaluation image"
+    )
     hflip_prob: Number = Field(0.0, ge=0, le=1, description="probability that a training image is mirrored")
 
     method: Method = Field("epochs", description="ours: what a ratio scales")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="ours: first seed of a sweep")
     threads: int | None = Field(
         None, ge=1, le=4096, description="ours: CPU threads of a training process; default: all cores"
+    )
+    workers: int | None = Field(
+        None, ge=0, le=1024, description="datasets of image files: processes that decode; default: as many as threads"
     )
     price: Annotated[float, Field(ge=0), BeforeValidator(_as_float)] | None = Field(
         None, description="ours: dollars for an hour of one device"
@@ -177,12 +202,14 @@ class Recipe(BaseModel):
         return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:16]
 
     def differences(self, recorded: Mapping[str, object]) -> list[str]:
-        """Each key of the fingerprint that differs from a recorded recipe, as `key: recorded, now mine`."""
+        """Each key of the fingerprint that differs from a recorded recipe, as `key: recorded, now mine`.
+
+        A key that was not there when it was recorded had what is its default now.
+        """
         mine = self.model_dump(mode="json")
-        keys = sorted((mine.keys() | recorded.keys()) - NOT_IN_FINGERPRINT)
-        return [
-            f"{key} was {recorded.get(key)}, now {mine.get(key)}" for key in keys if mine.get(key) != recorded.get(key)
-        ]
+        theirs = Recipe(model=self.model, dataset=self.dataset).model_dump(mode="json") | dict(recorded)
+        keys = sorted((mine.keys() | theirs.keys()) - NOT_IN_FINGERPRINT)
+        return [f"{key} was {theirs.get(key)}, now {mine.get(key)}" for key in keys if mine.get(key) != theirs.get(key)]
 
 
 def nearest(name: str, known: Mapping[str, object] | Iterator[str] | list[str]) -> str:
@@ -244,6 +271,10 @@ def _cross_checks(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         for key in sorted(SCHEDULES[name].required):
             if values.get(key) in (None, [], ()):
                 yield key, f"missing: lr_scheduler {name} needs it"
+    model = values.get("model")
+    if values.get("stem") == "small" and isinstance(model, str) and model in MODELS and not has_small_stem(model):
+        *families, last = SMALL_STEM_FAMILIES.values()
+        yield "stem", f"small is not defined for {model}, only for {', '.join(families)} and {last}"
     lr, lr_min = values.get("lr", 0.1), values.get("lr_min", 0.0)
     if isinstance(lr, int | float) and isinstance(lr_min, int | float) and lr_min > lr > 0:
         yield "lr_min", f"{lr_min:g} is above lr ({lr:g})"

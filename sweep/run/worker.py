@@ -1,12 +1,11 @@
-"""The child process: `python -m sweep.run.worker DESCRIPTOR`. It prepares (checks and loads the data), then trains one
-Stage after the other, and is gone as soon as its parent is.
+"""The child process: `python -m sweep.run.worker DESCRIPTOR`. It prepares (checks the model and the data, loads the
+data), then trains one Stage after the other, and is gone as soon as its parent is.
 
 torch is imported here and nowhere above: inside the functions, once the environment has been set.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
 import select
@@ -19,7 +18,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep.errors import MachineError, Outcome
+from sweep.errors import MachineError, Outcome, SweepError
+from sweep.lifetime import end_with_parent
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.schema import Recipe
 from sweep.run.messages import Job, Message, Prepared, Progressed, StageDone, decode_job, encode
@@ -27,8 +27,6 @@ from sweep.store.records import Environment, PrepareJob, StageJob
 
 if TYPE_CHECKING:
     from sweep.train.task import Data
-
-_PR_SET_PDEATHSIG = 1
 
 
 class Worker:
@@ -48,19 +46,22 @@ class Worker:
             self._tell(self._train(job))
 
     def _prepare(self, job: PrepareJob) -> Prepared:
-        data_path = Path(job.data_path)
-        dataset = DATASETS[job.dataset]
-        if problems := dataset.problems(data_path):
-            return Prepared(problems=tuple(problems))
         from sweep.train.device import choose_device, read_environment, set_threads
-        from sweep.train.task import Data
+        from sweep.train.task import Data, model_problem
 
+        recipe = Recipe.model_validate(job.recipe, strict=False)
+        data_path = Path(recipe.data_path)
+        problems = DATASETS[recipe.dataset].problems(data_path)
         try:
             device = choose_device(job.device)
         except MachineError as error:
-            return Prepared(problems=error.problems)
+            problems += error.problems
         set_threads(job.threads)
-        self._data = Data.load(job.dataset, data_path, device)
+        if problem := model_problem(recipe):
+            problems.append(problem)
+        if problems:
+            return Prepared(problems=tuple(problems))
+        self._data = Data.load(recipe.dataset, data_path, device)
         self._environment = read_environment(device)
         return Prepared(environment=self._environment)
 
@@ -79,7 +80,8 @@ class Worker:
             )
         except Exception as error:
             traceback.print_exc()
-            reason = f"{type(error).__name__}: {_first_line(error)}"
+            known = isinstance(error, SweepError)
+            reason = _first_line(error) if known else f"{type(error).__name__}: {_first_line(error)}"
             return StageDone(stage=job.stage, outcome=Outcome.FAILED, reason=reason, environment=self._environment)
         return StageDone(
             stage=job.stage,
@@ -97,7 +99,8 @@ def _first_line(error: Exception) -> str:
 
 def main(descriptor: int) -> None:
     """Serve the connection until it is closed."""
-    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    end_with_parent()
     connection = Connection(descriptor)
     jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, jobs), daemon=True).start()
@@ -120,13 +123,6 @@ def _send(connection: Connection, message: Message) -> None:
     if isinstance(message, Progressed) and not select.select([], [connection], [], 0)[1]:
         return
     connection.send_bytes(encode(message))
-
-
-def _die_with_parent() -> None:
-    """Let the system end this process with its parent even when it cannot notice (stopped, or deep in a kernel)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -132,11 +132,10 @@ Record = Annotated[StartRecord | StageRecord, Field(discriminator="kind")]
 
 
 class PrepareJob(_Frozen):
-    """What a Worker is told first: the data to check and load, and where to compute."""
+    """What a Worker is told first: the recipe whose model and data it checks, and where to compute."""
 
     kind: Literal["prepare"] = "prepare"
-    dataset: str
-    data_path: str
+    recipe: dict[str, Any]
     device: str
     threads: int
 

@@ -69,7 +69,7 @@ class Images:
 
 def load_images(dataset: Dataset, data_path: Path, device: torch.device) -> tuple[Images, Images]:
     """The training and the evaluation images of a dataset whose files are whole."""
-    loaders = {"digits": _load_digits, "FashionMNIST": _load_fashion_mnist}
+    loaders = {"digits": _load_digits, "FashionMNIST": _load_fashion_mnist, "CIFAR10": _load_cifar10}
     train, evaluation = loaders[dataset.name](data_path)
     return _on_device(*train, device), _on_device(*evaluation, device)
 
@@ -96,10 +96,10 @@ def every_fifth(labels: Indices) -> NDArray[np.bool_]:
 
 
 def _rank_in_class(labels: Indices) -> Indices:
+    by_class = np.argsort(labels, kind="stable")
+    starts = np.cumsum(np.bincount(labels)) - np.bincount(labels)
     ranks = np.empty(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        members = labels == label
-        ranks[members] = np.arange(members.sum())
+    ranks[by_class] = np.arange(len(labels)) - starts[labels[by_class]]
     return ranks
 
 
@@ -108,6 +108,17 @@ def _load_fashion_mnist(data_path: Path) -> tuple[tuple[Tensor, Tensor], tuple[T
 
     train, evaluation = (FashionMNIST(data_path, train=part) for part in (True, False))
     return (train.data.unsqueeze(1), train.targets), (evaluation.data.unsqueeze(1), evaluation.targets)
+
+
+def _load_cifar10(data_path: Path) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    from torchvision.datasets import CIFAR10  # noqa: PLC0415
+
+    train, evaluation = (CIFAR10(data_path, train=part) for part in (True, False))
+    return _channels_first(train.data, train.targets), _channels_first(evaluation.data, evaluation.targets)
+
+
+def _channels_first(pixels: NDArray[np.uint8], labels: list[int]) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels)
 
 
 def epoch_order(seed: int, epoch: int, num_examples: int, method: str, labels: Indices) -> Indices:

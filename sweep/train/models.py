@@ -1,21 +1,80 @@
-"""The networks that recipes name."""
+"""The networks that recipes name: our small ones, and torchvision's classification networks without weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
+import torchvision
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_module_registration_hook
+
+from sweep.recipe.models import OWN
+
+# What torchvision's networks are written for: their first convolution is the one that takes so many channels.
+_RGB = 3
 
 
-def build_model(name: str, in_channels: int, num_classes: int, seed: int) -> nn.Module:
-    """The network called `name`, on the CPU, its weights drawn by `seed`: leaves torch's generators seeded by it."""
-    builders: dict[str, Callable[[int, int], nn.Module]] = {
-        "small_cnn": SmallCNN,
-        "small_resnet": SmallResNet,
-    }
+def build_model(name: str, in_channels: int, num_classes: int, seed: int, stem: str = "default") -> nn.Module:
+    """The network called `name`, on the CPU, its weights drawn by `seed`: leaves torch's generators seeded by it.
+
+    Raises:
+        ValueError: the torchvision that is installed has no such network.
+    """
+    own: dict[str, Callable[[int, int], nn.Module]] = {"small_cnn": SmallCNN, "small_resnet": SmallResNet}
+    assert tuple(own) == OWN
     torch.manual_seed(seed)
-    return builders[name](in_channels, num_classes)
+    if name in own:
+        return own[name](in_channels, num_classes)
+    return _build_torchvision(name, in_channels, num_classes, small_stem=stem == "small")
+
+
+def _build_torchvision(name: str, in_channels: int, num_classes: int, small_stem: bool) -> nn.Module:
+    # Without the auxiliary classifiers these two have one output, in training too.
+    settings = {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
+    with _first_convolution(in_channels, small_stem):
+        model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **settings)
+    if small_stem:
+        _remove_first_pooling(model)
+    return model
+
+
+@contextmanager
+def _first_convolution(in_channels: int, small: bool) -> Iterator[None]:
+    """The network that is built meanwhile gets another first convolution, where it needs one.
+
+    It is replaced as it is registered, so that the network itself initialises it, as it does every layer.
+    """
+    is_built = False
+
+    def replace(parent: nn.Module, name: str, layer: nn.Module | None) -> nn.Module | None:
+        nonlocal is_built
+        if is_built or not isinstance(layer, nn.Conv2d) or layer.in_channels != _RGB:
+            return None
+        is_built = True
+        return _like(layer, in_channels, small) if small or in_channels != _RGB else None
+
+    handle = register_module_module_registration_hook(replace)  # type: ignore[arg-type] # torch forgets what it returns
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _like(layer: nn.Conv2d, in_channels: int, small: bool) -> nn.Conv2d:
+    size: Any = 3 if small else layer.kernel_size
+    stride: Any = 1 if small else layer.stride
+    padding: Any = 1 if small else layer.padding
+    return nn.Conv2d(in_channels, layer.out_channels, size, stride, padding, bias=layer.bias is not None)
+
+
+def _remove_first_pooling(model: nn.Module) -> None:
+    """The max-pooling of a ResNet's or a DenseNet's stem: small images have no pixels to spare."""
+    parent, name = (model.features, "pool0") if isinstance(model, torchvision.models.DenseNet) else (model, "maxpool")
+    assert isinstance(getattr(parent, name), nn.MaxPool2d)
+    setattr(parent, name, nn.Identity())
 
 
 def _conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:

@@ -11,26 +11,71 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD, AdamW, Optimizer
 
+from sweep.errors import Problem
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.schema import Recipe
 from sweep.train.data import Batch, Images, MemorySource, Source, load_images
+from sweep.train.folder import FolderSource, ImageFiles, find_image_files
 from sweep.train.models import build_model
 
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset's two parts, loaded once a Worker and shared by all its Stages."""
+    """A dataset's two parts, once a Worker loaded (image files: found), and shared by all its Stages."""
 
     name: str
-    train: Images
-    evaluation: Images
+    train: Images | ImageFiles
+    evaluation: Images | ImageFiles
+    device: torch.device
 
     @classmethod
     def load(cls, name: str, data_path: Path, device: torch.device) -> Data:
-        return cls(name, *load_images(DATASETS[name], data_path, device))
+        dataset = DATASETS[name]
+        if dataset.image_files:
+            return cls(name, *find_image_files(data_path), device)
+        return cls(name, *load_images(dataset, data_path, device), device)
 
     def source(self, recipe: Recipe) -> Source:
-        return MemorySource(recipe, DATASETS[self.name], self.train, self.evaluation)
+        dataset = DATASETS[self.name]
+        if isinstance(self.train, ImageFiles) and isinstance(self.evaluation, ImageFiles):
+            return FolderSource(recipe, dataset, self.train, self.evaluation, self.device)
+        assert isinstance(self.train, Images)
+        assert isinstance(self.evaluation, Images)
+        return MemorySource(recipe, dataset, self.train, self.evaluation)
+
+
+def model_problem(recipe: Recipe) -> Problem | None:
+    """What keeps the recipe's network from classifying its images, found with a forward pass on two of their size."""
+    try:
+        for height, width in _sizes(recipe):
+            _classify_nothing(recipe, height, width)
+    except Exception as error:
+        size = "x".join(map(str, (DATASETS[recipe.dataset].shape[0], height, width)))
+        why = str(error).strip().partition("\n")[0]
+        message = f"{recipe.model} does not take images of {size} ({type(error).__name__}: {why})"
+        return Problem(message, key="model", fix="take another model, or images of another size")
+    return None
+
+
+def _sizes(recipe: Recipe) -> list[tuple[int, int]]:
+    """The heights and widths of what is trained and evaluated on."""
+    dataset = DATASETS[recipe.dataset]
+    if not dataset.image_files:
+        return [dataset.shape[1:]]
+    return [(side, side) for side in dict.fromkeys((recipe.train_crop_size, recipe.val_crop_size))]
+
+
+@torch.inference_mode()
+def _classify_nothing(recipe: Recipe, height: int, width: int) -> None:
+    dataset = DATASETS[recipe.dataset]
+    logits = _build_model(recipe, recipe.seed).eval()(torch.zeros(2, dataset.shape[0], height, width))
+    if logits.shape != (2, dataset.num_classes):
+        raise ValueError(f"it gives {tuple(logits.shape)} for 2 images of {dataset.num_classes} classes")
+
+
+def _build_model(recipe: Recipe, seed: int) -> nn.Module:
+    dataset = DATASETS[recipe.dataset]
+    return build_model(recipe.model, dataset.shape[0], dataset.num_classes, seed, recipe.stem)
 
 
 class ImageTask:
@@ -40,11 +85,10 @@ class ImageTask:
         self.recipe = recipe
         self.source = data.source(recipe)
         self.device = self.source.device
-        self._dataset = DATASETS[data.name]
 
     def build_model(self, seed: int) -> nn.Module:
-        channels = self._dataset.shape[0]
-        return build_model(self.recipe.model, channels, self._dataset.num_classes, seed).to(self.device)
+        """The recipe's network on the device, its weights drawn by `seed`."""
+        return _build_model(self.recipe, seed).to(self.device)
 
     def build_optimizer(self, model: nn.Module) -> Optimizer:
         """The recipe's optimizer over every parameter. foreach equals the plain loop bit for bit; fused does not."""

@@ -100,6 +100,8 @@ def test_a_signal_ends_the_workers_of_all_jobs(start, tmp_path, wait_until):
     wait_for_line(sweep.stderr, "steps to train")
     workers = workers_of(sweep.pid)
     assert len(workers) == 2
+    idle_ticks = {worker: cpu_ticks(worker) for worker in workers}
+    wait_until(lambda: all(cpu_ticks(worker) >= idle_ticks[worker] + 30 for worker in workers))
     sweep.send_signal(signal.SIGINT)
     sweep.communicate(timeout=50)
     assert sweep.returncode == 130

@@ -397,6 +397,16 @@ WARNINGS: dict[str, tuple[str, Keys, Problem]] = {
         {"opt": "adamw", "momentum": 0.8},
         Problem("ignored: opt adamw does not use it", "r.yaml:4", "momentum"),
     ),
+    "the crop of image files": (
+        "0.5",
+        {"train_crop_size": 176},
+        Problem("ignored: dataset digits is not read from image files", "r.yaml:3", "train_crop_size"),
+    ),
+    "the processes that decode image files": (
+        "0.5",
+        {"workers": 4},
+        Problem("ignored: dataset digits is not read from image files", "r.yaml:3", "workers"),
+    ),
 }
 
 
@@ -404,6 +414,16 @@ WARNINGS: dict[str, tuple[str, Keys, Problem]] = {
 def test_a_plan_warns_with_its_place_key_and_ratio(plan: Planner, case: str) -> None:
     ratio, keys, expected = WARNINGS[case]
     assert plan(ratio, **keys, batch_size=10).warnings == (expected,)
+
+
+def test_the_padding_of_small_images_is_ignored_for_image_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keys = "random_crop_padding: 4\nval_resize_size: 232\nval_crop_size: 200\ntrain_crop_size: 176\nworkers: 8\n"
+    Path("r.yaml").write_text(f"model: resnet50\ndataset: ImageNet\n{keys}")
+    [warning] = make_plan(load_recipe("./r.yaml"), parse_ratios("1"), 1, 1000).warnings
+    assert warning == Problem("ignored: dataset ImageNet is read from image files", "r.yaml:3", "random_crop_padding")
 
 
 def test_two_warnings_are_both_given(plan: Planner) -> None:

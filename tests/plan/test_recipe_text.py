@@ -49,7 +49,7 @@ def test_the_whole_text(load: Loader) -> None:
         "threads: 1\n"
         "\n"
         "# torchvision's reference script, references/classification/train.py, cannot train it:\n"
-        "# - model: torchvision's script cannot train small_cnn\n"
+        "# - model: torchvision's script cannot train small_cnn (take one of torchvision's, such as resnet50)\n"
         "# - lr_step_size: 10/9 epochs: torchvision's script takes whole ones (--set lr_step_size=4.5ep)\n"
     )
 

@@ -28,7 +28,8 @@ Loader = Callable[..., LoadedRecipe]
 EXAMPLES = 1000
 
 # The script's options as its parser has them.
-INTEGERS = ("batch-size", "epochs", "lr-warmup-epochs", "lr-step-size")
+SIZES = ("train-crop-size", "val-resize-size", "val-crop-size")
+INTEGERS = ("batch-size", "epochs", "lr-warmup-epochs", "lr-step-size", *SIZES)
 NUMBERS = ("lr", "momentum", "weight-decay", "label-smoothing", "lr-warmup-decay", "lr-gamma", "lr-min")
 TEXTS = ("data-path", "model", "opt", "lr-scheduler", "lr-warmup-method")
 
@@ -182,13 +183,29 @@ def test_every_key_of_a_recipe_is_passed_on_or_known_not_to_be() -> None:
         "scale_warmup": "the lengths are those of the scaled run",
         "method": "the same",
         "lr_step_origin": "refused where it matters",
+        "stem": "refused unless it is the default",
         "threads": "no matter of the training",
+        "workers": "the same",
         "price": "the same",
     }
     of_other_schedulers = {"lr_milestones", "lr_t_0", "lr_t_mult", "lr_power", "lr_start_factor", "lr_end_factor"}
     of_other_schedulers |= {"lr_cooldown", "lr_cooldown_shape"}
     passed = {name.replace("-", "_") for name in (*INTEGERS, *NUMBERS, *TEXTS)}
     assert set(Recipe.model_fields) == known.keys() | of_other_schedulers | passed
+
+
+def test_the_classic_recipe_of_imagenet_is_its_command_at_any_ratio() -> None:
+    half = scale(load_recipe("imagenet_resnet50"), Ratio.parse("0.5"), 1_281_167)
+    assert command_line(half) == (
+        "python train.py --model resnet50 --data-path data/imagenet --epochs 45 --batch-size 256 --opt sgd --lr 0.1 "
+        "--momentum 0.9 --weight-decay 0.0001 --label-smoothing 0.0 --lr-scheduler steplr --lr-step-size 15 "
+        "--lr-gamma 0.1 --train-crop-size 224 --val-resize-size 256 --val-crop-size 224"
+    )
+
+
+def test_a_small_stem_is_refused() -> None:
+    [problem] = reasons(scale(load_recipe("cifar10_resnet18"), Ratio.parse("1"), 50_000))
+    assert problem.key == "stem"
 
 
 @pytest.mark.parametrize("path", ["a b", "it's", "$HOME", "-x", "größer", ";rm", "a\\b"])

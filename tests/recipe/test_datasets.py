@@ -5,10 +5,11 @@ import hashlib
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from sweep.recipe.datasets import DATASETS, DataFile
+from sweep.recipe.datasets import DATASETS, IMAGE_SUFFIXES, DataFile
 
 
 @pytest.fixture
@@ -89,6 +90,32 @@ def test_a_folder_in_place_of_a_file_is_no_data(dataset, folder, tmp_path):
     assert "the file is absent" in problem.message
 
 
+def test_a_file_of_which_only_the_md5_is_known_is_checked_by_it(tmp_path):
+    known = DataFile("batch", md5=hashlib.md5(b"pixels").hexdigest())
+    cifar = replace(DATASETS["CIFAR10"], files=(known,))
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for content, problems in ((b"pixels", []), (b"pixel", ["md5"]), (b"Pixels", ["md5"])):
+        (folder / "batch").write_bytes(content)
+        found = cifar.problems(tmp_path)
+        assert [word for problem, word in zip(found, problems, strict=True) if word in problem.message] == problems
+        assert all(problem.where == str(folder / "batch") for problem in found)
+
+
+def test_the_sums_of_cifar10_are_torchvisions():
+    from torchvision.datasets import CIFAR10
+
+    theirs = dict(CIFAR10.train_list + CIFAR10.test_list) | {CIFAR10.meta["filename"]: CIFAR10.meta["md5"]}
+    assert {file.path: file.md5 for file in DATASETS["CIFAR10"].files} == theirs
+    assert DATASETS["CIFAR10"].root(Path("data")) == Path("data") / CIFAR10.base_folder
+
+
+def test_the_suffixes_of_images_are_torchvisions():
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+
+    assert IMAGE_SUFFIXES == IMG_EXTENSIONS
+
+
 @pytest.mark.parametrize("name", ["a file", "x" * 5000, "nul\0"])
 def test_a_data_path_that_can_hold_nothing_holds_no_data(dataset, tmp_path, name):
     (tmp_path / "a file").write_bytes(b"")
@@ -102,7 +129,7 @@ def test_the_command_names_the_data_path_whatever_its_name(dataset, tmp_path, na
     (tmp_path / "bin" / "sweep").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     (tmp_path / "bin" / "sweep").chmod(0o755)
     environment = {"PATH": str(tmp_path / "bin"), "HOME": "/nowhere"}
-    command = dataset.get_command(tmp_path / name)
+    command = dataset.how_to_get(tmp_path / name).removeprefix("get it with: ")
     run = subprocess.run(["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == ["data", "get", "FashionMNIST", "--data-path", str(tmp_path / name)]
 

@@ -69,7 +69,7 @@ def test_a_key_that_names_one_of_a_list_has_the_list():
 
 @pytest.mark.parametrize("key", [key for key, value in SCHEMA["properties"].items() if "enum" in value])
 def test_the_loader_takes_the_names_of_the_list_and_no_other(key):
-    demands = {"lr_milestones": [1], "lr_t_0": 1, "epochs": 8}
+    demands = {"lr_milestones": [1], "lr_t_0": 1, "epochs": 8, "model": "resnet18"}
     for name in SCHEMA["properties"][key]["enum"]:
         recipe = check_recipe(MINIMAL | demands | {key: name}, {}, "recipe")
         assert isinstance(recipe, Recipe), recipe

@@ -91,6 +91,11 @@ def problems(load):
         ("lr_gamma: 2", "lr_gamma: should be less than or equal to 1"),
         ("label_smoothing: 1", "label_smoothing: should be less than 1"),
         ("seed: -1", "seed: should be greater than or equal to 0"),
+        ("train_crop_size: 0", "train_crop_size: should be greater than or equal to 1"),
+        ("val_crop_size: 224.0", "val_crop_size: should be a valid integer"),
+        ("workers: -1", "workers: should be greater than or equal to 0"),
+        ("stem: smal", "did you mean 'small'?"),
+        ("stem: small", "stem: small is not defined for small_cnn, only for ResNet, ResNeXt, Wide ResNet and DenseNet"),
         ("method: half", "method: should be 'epochs', 'steps', 'samples' or 'subset', not 'half'"),
     ],
 )
@@ -112,6 +117,34 @@ def test_a_mistake_is_named_with_file_line_and_key(problems, line, words):
 def test_a_dataset_that_is_not_known_is_named(problems, lines, words):
     [problem] = problems(f"model: small_cnn\n{lines}\n")
     assert words in problem
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("resnet19", "unknown model 'resnet19'; did you mean 'resnet18'?"),
+        ("ResNet50", "did you mean 'resnet50'?"),
+        ("wide-resnet50-2", "did you mean 'wide_resnet50_2'?"),
+        ("zzz", "unknown model 'zzz'; known: small_cnn, small_resnet and torchvision's, such as resnet18"),
+        ("3", "model: should be a valid string, not 3"),
+        ('"\\e[31m"', "unknown model"),
+    ],
+)
+def test_a_model_that_is_not_known_is_named(problems, model, words):
+    [problem] = problems(f"model: {model}\ndataset: digits\n")
+    assert problem.startswith("r.yaml:1: model: ")
+    assert words in problem
+
+
+@pytest.mark.parametrize("model", ["resnet18", "resnext50_32x4d", "wide_resnet50_2", "densenet121"])
+def test_a_small_stem_is_for_these_families(load, model):
+    assert load(f"model: {model}\nstem: small\ndataset: CIFAR10\n").recipe.stem == "small"
+
+
+@pytest.mark.parametrize("model", ["small_resnet", "regnet_x_400mf", "vgg11", "mnasnet0_5"])
+def test_a_small_stem_is_for_no_other_family(problems, model):
+    [problem] = problems(f"model: {model}\ndataset: CIFAR10\nstem: small\n")
+    assert problem.startswith(f"r.yaml:3: stem: small is not defined for {model}")
 
 
 def test_mistakes_of_reading_and_of_meaning_are_reported_together(problems):
@@ -335,11 +368,12 @@ def test_the_fingerprint_of_a_recipe_is_what_it_was_when_its_results_were_writte
 
 
 # How a baseline is scaled and repeated, where it runs and what that costs make it no other baseline.
-SAME_BASELINE = {"method", "seed", "threads", "price", "data_path"}
+SAME_BASELINE = {"method", "seed", "threads", "workers", "price", "data_path"}
 
 # A value for every key that is not its default.
 OTHER = {
     "model": "small_resnet",
+    "stem": "small",
     "dataset": "FashionMNIST",
     "data_path": "elsewhere",
     "epochs": 3,
@@ -368,23 +402,43 @@ OTHER = {
     "lr_cooldown": 3,
     "lr_cooldown_shape": "1-sqrt",
     "random_crop_padding": 1,
+    "train_crop_size": 176,
+    "val_resize_size": 232,
+    "val_crop_size": 176,
     "hflip_prob": 0.5,
     "method": "steps",
     "seed": 1,
     "threads": 1,
+    "workers": 1,
     "price": 1,
 }
+# What a changed key needs beside it: a stem, a network that has one.
+BESIDE = {"stem": "model=resnet18"}
 
 
 @pytest.mark.parametrize("key", Recipe.model_fields)
 def test_the_fingerprint_changes_with_every_key_that_changes_the_training(load, key):
-    changed = load(MINIMAL, f"{key}={OTHER[key]}").recipe
-    baseline = load(MINIMAL).recipe
+    beside = [BESIDE[key]] if key in BESIDE else []
+    changed = load(MINIMAL, f"{key}={OTHER[key]}", *beside).recipe
+    baseline = load(MINIMAL, *beside).recipe
     assert getattr(changed, key) != getattr(baseline, key)
     assert (changed.fingerprint == baseline.fingerprint) == (key in SAME_BASELINE)
     assert [line.split()[0] for line in changed.differences(baseline.model_dump(mode="json"))] == (
         [] if key in SAME_BASELINE else [key]
     )
+
+
+def test_a_key_that_came_later_differs_from_no_recipe_that_was_recorded_before(load):
+    recipe = load(MINIMAL, "lr=0.2").recipe
+    recorded = load(MINIMAL).recipe.model_dump(mode="json", exclude={"stem", "train_crop_size"})
+    assert recipe.differences(recorded) == ["lr was 0.1, now 0.2"]
+    cropped = load(MINIMAL, "train_crop_size=176").recipe
+    assert cropped.differences(recorded) == ["train_crop_size was 224, now 176"]
+
+
+def test_a_key_that_is_no_longer_there_is_a_difference(load):
+    recipe = load(MINIMAL).recipe
+    assert recipe.differences(recipe.model_dump(mode="json") | {"gone": 3}) == ["gone was 3, now None"]
 
 
 def test_a_recipe_is_frozen(load):

@@ -8,6 +8,7 @@ import pytest
 
 from sweep.api import SweepRequest, plan_sweep
 from sweep.errors import Interrupted, MachineError, Outcome
+from sweep.recipe.library import load_recipe, parse_settings
 from sweep.run.executors.inline import InlineExecutor
 from sweep.run.executors.local import LocalExecutor
 from sweep.run.messages import Progressed, StageDone
@@ -18,21 +19,21 @@ from sweep.store.records import PrepareJob
 from sweep.store.workspace import Workspace
 
 ONE_JOB = Placement(jobs=1, threads=1)
-PREPARE = PrepareJob(dataset="digits", data_path="data", device="cpu", threads=1)
-
-
 TWO_JOBS = Placement(jobs=2, threads=1)
+
+
+def prepare_job(*settings, recipe="smoke"):
+    recipe = load_recipe(recipe, parse_settings(settings)).recipe
+    return PrepareJob(recipe=recipe.model_dump(mode="json"), device="cpu", threads=1)
+
+
+PREPARE = prepare_job()
 
 
 @pytest.fixture(params=["inline", "local", "local with two jobs"])
 def executor(request, tmp_path):
-    placements = {"local": ONE_JOB, "local with two jobs": TWO_JOBS}
-    made = (
-        LocalExecutor(Workspace(tmp_path), placements[request.param])
-        if request.param in placements
-        else InlineExecutor()
-    )
-    with made:
+    placement = {"inline": None, "local": ONE_JOB, "local with two jobs": TWO_JOBS}[request.param]
+    with LocalExecutor(Workspace(tmp_path), placement) if placement else InlineExecutor() as made:
         yield made
 
 
@@ -82,9 +83,14 @@ def test_executors_agree_to_the_last_bit(jobs, tmp_path):
 
 
 def test_missing_data_is_an_error_of_the_machine(executor, tmp_path):
-    missing = PrepareJob(dataset="FashionMNIST", data_path=str(tmp_path), device="cpu", threads=1)
+    missing = prepare_job(f"data_path={tmp_path}", recipe="fashion_mnist")
     with pytest.raises(MachineError, match="FashionMNIST is absent"):
         executor.prepare(missing, StopRequest())
+
+
+def test_a_model_that_does_not_take_the_images_is_told_before_anything_trains(executor):
+    with pytest.raises(MachineError, match=r"^model: alexnet does not take images of 1x8x8"):
+        executor.prepare(prepare_job("model=alexnet"), StopRequest())
 
 
 def test_an_absent_device_is_an_error_of_the_machine(executor):

@@ -138,6 +138,6 @@ def test_each_worker_finds_its_threads_and_its_gpu_in_its_environment(tmp_path, 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-c,GPU-a")
     executor = LocalExecutor(Workspace(tmp_path), place(2, "cuda", 3, os.cpu_count(), visible_gpus()))
     with pytest.raises(Started):
-        executor.prepare(PrepareJob(dataset="digits", data_path="data", device="cuda", threads=3), StopRequest())
+        executor.prepare(PrepareJob(recipe={}, device="cuda", threads=3), StopRequest())
     threads = {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "3"}
     assert started == [threads | {"CUDA_VISIBLE_DEVICES": "GPU-c"}, threads | {"CUDA_VISIBLE_DEVICES": "GPU-a"}]

@@ -49,8 +49,8 @@ def test_records_come_back_in_the_order_of_writing(journal: Path) -> None:
 
 
 def test_a_cut_at_any_byte_loses_no_record_before_it(journal: Path) -> None:
-    whole = GOLDEN.read_bytes()
-    records = replay(GOLDEN).records
+    whole = GOLDEN[FORMAT].read_bytes()
+    records = replay(GOLDEN[FORMAT]).records
     ends = [number for number, byte in enumerate(whole) if byte == ord("\n")]
     journal.write_bytes(whole)
     for cut in range(len(whole), -1, -1):
@@ -95,8 +95,8 @@ def check_loss(line: int, found: Replay, records: tuple[StartRecord | StageRecor
 
 
 def test_a_flipped_byte_anywhere_loses_no_other_record_and_is_named(journal: Path) -> None:
-    journal.write_bytes(GOLDEN.read_bytes())
-    records = replay(GOLDEN).records
+    journal.write_bytes(GOLDEN[FORMAT].read_bytes())
+    records = replay(GOLDEN[FORMAT]).records
     for line, found in altered_everywhere(journal, lambda byte: byte ^ 0x01):
         check_loss(line, found, records)
         assert found.damaged_lines == (line,)

@@ -19,7 +19,7 @@ RECORDS = [
     finished(a_trial()),
     ended(a_trial()),
     Evaluations(steps=(10,), accuracy=(0.5,), loss=(None,)),
-    PrepareJob(dataset="digits", data_path="data", device="cpu", threads=1),
+    PrepareJob(recipe=RECIPE.model_dump(mode="json"), device="cpu", threads=1),
     StageJob(
         stage="a",
         recipe=RECIPE.model_dump(mode="json"),

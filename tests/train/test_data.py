@@ -1,18 +1,28 @@
 """Data: every random choice is a function of (seed, epoch, example), and of nothing else."""
 
+import hashlib
+import pickle
 import random
 from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from plain_loop import cut_out, framed
 from sklearn.datasets import load_digits
-from small_stages import CPU, digits, smoke_task
+from small_stages import CPU, digits, smoke_job, smoke_task, train
+from torchvision.datasets import CIFAR10
 
-from sweep.recipe.datasets import DATASETS
+from sweep.errors import MachineError, Outcome
+from sweep.recipe.datasets import DATASETS, DataFile
+from sweep.recipe.library import load_recipe, parse_settings
+from sweep.run.executors.inline import InlineExecutor
+from sweep.run.stop import StopRequest
+from sweep.store.records import PrepareJob
 from sweep.train.data import Augmenter, Images, Normaliser, draw_augmentation, epoch_order, load_images, subset
+from sweep.train.task import Data, ImageTask
 
 LABELS = digits().train.labels.numpy()
 N = len(LABELS)
@@ -226,3 +236,64 @@ def test_fashion_mnist_is_read_from_its_four_files(tmp_path):
         assert (images.pixels.dtype, images.labels.dtype) == (torch.uint8, torch.int64)
         assert np.array_equal(images.pixels.squeeze(1).numpy(), pixels)
         assert images.labels.tolist() == labels.tolist()
+
+
+@pytest.fixture
+def written_cifar10(tmp_path, monkeypatch):
+    """A few images in the layout of CIFAR-10's files, whose md5 sums are torchvision's and ours for this test."""
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    random, sums, written = np.random.default_rng(0), {}, {}
+    for name in ("data_batch_1", "data_batch_2", "test_batch"):
+        rows, labels = random.integers(0, 256, (4, 3072), dtype=np.uint8), random.integers(0, 10, 4).tolist()
+        (folder / name).write_bytes(pickle.dumps({"data": rows, "labels": labels, "filenames": ["x"] * 4}))
+        written[name] = rows, labels
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
+    sums = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    meta = sums["batches.meta"]
+    monkeypatch.setattr(CIFAR10, "train_list", [[name, sums[name]] for name in ("data_batch_1", "data_batch_2")])
+    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
+    monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": meta})
+    files = tuple(DataFile(name, md5=md5) for name, md5 in sums.items())
+    monkeypatch.setitem(DATASETS, "CIFAR10", replace(DATASETS["CIFAR10"], num_train=8, num_eval=4, files=files))
+    return written
+
+
+def test_cifar10_is_read_from_its_batches_row_by_row_red_green_and_blue(written_cifar10, tmp_path):
+    dataset = DATASETS["CIFAR10"]
+    assert dataset.problems(tmp_path) == []
+    train, evaluation = load_images(dataset, tmp_path, CPU)
+    parts = [written_cifar10[name] for name in ("data_batch_1", "data_batch_2")], [written_cifar10["test_batch"]]
+    for images, batches in zip((train, evaluation), parts, strict=True):
+        rows = np.concatenate([rows for rows, _ in batches])
+        assert images.pixels.shape == (len(rows), *dataset.shape)
+        assert (images.pixels.dtype, images.labels.dtype) == (torch.uint8, torch.int64)
+        assert images.pixels.is_contiguous()
+        assert np.array_equal(images.pixels.numpy(), rows.reshape(-1, 3, 32, 32))
+        assert images.labels.tolist() == [label for _, labels in batches for label in labels]
+
+
+class Trap:
+    """Unpickled, it writes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_batch_that_is_not_cifar10s_is_never_unpickled(written_cifar10, tmp_path):
+    (tmp_path / "cifar-10-batches-py" / "data_batch_2").write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    recipe = load_recipe("cifar10_resnet18", parse_settings((f"data_path={tmp_path}",))).recipe
+    with InlineExecutor() as executor, pytest.raises(MachineError, match="its md5 differs"):
+        executor.prepare(PrepareJob(recipe=recipe.model_dump(mode="json"), device="cpu", threads=1), StopRequest())
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_resnet_trains_on_cifar10(written_cifar10, tmp_path):
+    recipe = load_recipe("cifar10_resnet18", parse_settings(("batch_size=3", "epochs=1"))).recipe
+    task = ImageTask(recipe, Data.load("CIFAR10", tmp_path, CPU))
+    trained = train(smoke_job(num_steps=3, rates=[0.01] * 3, num_examples=8), task)
+    assert trained.outcome is Outcome.FINISHED
+    assert trained.measurement.images == 8
