@@ -10,12 +10,16 @@ from sweep.errors import Outcome
 
 @dataclass(frozen=True)
 class SweepStarted:
-    """`num_steps` of optimizer steps in `num_trials` trials are to be trained; `num_done` trials are done already."""
+    """`num_steps` of optimizer steps in `num_trials` trials are to be trained; `num_done` trials are done already.
+
+    `num_interrupted` of the others were begun by an earlier run; what they have of their steps is not trained again.
+    """
 
     name: str
     num_trials: int
     num_done: int
     num_steps: int
+    num_interrupted: int = 0
 
 
 @dataclass(frozen=True)

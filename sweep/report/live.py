@@ -202,5 +202,7 @@ class BarView:
 def _headline(event: events.Noticed | events.SweepStarted) -> str:
     if isinstance(event, events.Noticed):
         return event.text
-    done = f", {event.num_done} of them done" if event.num_done else ""
-    return f"{event.name}: {event.num_trials} trials{done}, {event.num_steps} steps to train"
+    begun = f"{event.num_trials} trials" + (f", {event.num_done} of them done" if event.num_done else "")
+    if event.num_interrupted:
+        begun = f"resuming: {event.num_done} of {event.num_trials} done, {event.num_interrupted} interrupted"
+    return f"{event.name}: {begun}, {event.num_steps} steps to train"

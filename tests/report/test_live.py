@@ -99,6 +99,11 @@ def test_a_failure_without_a_reason_says_how_it_ended() -> None:
     assert rows_of(ended)[-1].split() == ["1.0", "0", "interrupted"]
 
 
+def test_a_sweep_that_was_interrupted_says_what_is_done() -> None:
+    [line] = lines(SweepStarted("mine", 12, 5, 300, num_interrupted=1))
+    assert line == "mine: resuming: 5 of 12 done, 1 interrupted, 300 steps to train"
+
+
 def test_a_notice_is_a_line() -> None:
     assert lines(Noticed("warning: [red] is no markup")) == ["warning: [red] is no markup"]
 

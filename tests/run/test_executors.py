@@ -9,11 +9,11 @@ import pytest
 from sweep.api import SweepRequest, plan_sweep
 from sweep.errors import Interrupted, MachineError, Outcome
 from sweep.recipe.library import load_recipe, parse_settings
+from sweep.run.dispatch import stage_job
 from sweep.run.executors.inline import InlineExecutor
 from sweep.run.executors.local import LocalExecutor
 from sweep.run.messages import Progressed, StageDone
 from sweep.run.placement import Placement
-from sweep.run.session import stage_job
 from sweep.run.stop import StopRequest
 from sweep.store.records import PrepareJob
 from sweep.store.workspace import Workspace
