@@ -39,12 +39,18 @@ class _Running:
 
 @dataclass
 class Dispatch:
-    """One run's Stages on their way. `record(stage, done, reached_step)` writes down how an attempt has ended."""
+    """One run's Stages on their way.
+
+    `record(stage, done, reached_step)` writes down how an attempt has ended; `steps_saved` are those of a Stage that it
+    goes on from; `saves` says whether checkpoints are written.
+    """
 
     executor: Executor
     waiting: list[Stage]
     retries: Retries
     record: Callable[[Stage, StageDone, int | None], None]
+    steps_saved: Callable[[Stage], int]
+    saves: bool
     tell: Listener
     stop: StopRequest
     _running: dict[str, _Running] = field(default_factory=dict)
@@ -72,12 +78,15 @@ class Dispatch:
         """Remove from what waits the Stage to begin now."""
         free_beside = self.executor.capacity - len(self._running) - 1
         busy = [running.steps_left for running in self._running.values()] + [0] * free_beside
-        return self.waiting.pop(choose_next([stage.num_steps for stage in self.waiting], busy))
+        left = [stage.num_steps - self.steps_saved(stage) for stage in self.waiting]
+        return self.waiting.pop(choose_next(left, busy))
 
     def _begin(self, stage: Stage) -> None:
-        self._running[stage.id] = _Running(stage)
+        saved = self.steps_saved(stage)
+        self._running[stage.id] = _Running(stage, saved)
         lengths, seed = stage.trial.timeline.lengths, stage.trial.seed
-        self.tell(StageStarted(stage.id, lengths.ratio.text, seed, float(lengths.num_epochs), stage.num_steps))
+        epochs = float(lengths.num_epochs)
+        self.tell(StageStarted(stage.id, lengths.ratio.text, seed, epochs, stage.num_steps, saved))
         self.executor.submit(stage_job(stage))
 
     def _hear(self) -> None:
@@ -105,7 +114,7 @@ class Dispatch:
 
     def _stop_all(self) -> None:
         """Have every Worker write a checkpoint and stop; who does not in time is interrupted where it is."""
-        self.tell(Noticed("stopping after a checkpoint, again to stop now"))
+        self.tell(Noticed("stopping" + (" after a checkpoint" if self.saves else "") + ", again to stop now"))
         self.executor.stop()
         with Stopwatch() as watch:
             while self._running and not self.stop.is_urgent and watch.elapsed_seconds < _SECONDS_TO_SAVE:

@@ -60,7 +60,8 @@ class Session:
                 def record(stage: Stage, done: StageDone, reached_step: int | None) -> None:
                     self._record(stage, done, retries.attempt(stage.id), reached_step)
 
-                Dispatch(executor, missing, retries, record, self.tell, stop).run()
+                saves = self.prepare_job.checkpoint_every is not None
+                Dispatch(executor, missing, retries, record, self._steps_saved, saves, self.tell, stop).run()
         else:
             self._record_start(history, history.last_start.environment, history.last_start.jobs)
         return read_history(self.workspace.journal)
@@ -77,6 +78,11 @@ class Session:
 
     def _states(self, stage: Stage) -> StageStates:
         return StageStates(self.workspace.states(stage.id))
+
+    def _steps_saved(self, stage: Stage) -> int:
+        """How many of a Stage's steps are in its newest checkpoint, as far as its name tells."""
+        steps = range(stage.start_step, stage.stop_step + 1)
+        return next((step - stage.start_step for step in self._states(stage).steps() if step in steps), 0)
 
     def _record_start(self, history: History, environment: Environment, jobs: int) -> None:
         """Write down what is asked for, unless the journal says exactly this already."""
@@ -98,7 +104,7 @@ class Session:
             append(self.workspace.journal, record)
 
     def _tell_start(self, missing: list[Stage], history: History) -> None:
-        steps = sum(stage.num_steps for stage in missing)
+        steps = sum(stage.num_steps - self._steps_saved(stage) for stage in missing)
         done = len(self.plan.stages) - len(missing)
         interrupted = sum(self._is_interrupted(stage, history) for stage in missing)
         self.tell(SweepStarted(self.workspace.name, len(self.plan.trials), done, steps, interrupted))

@@ -34,8 +34,8 @@ class Keeper:
         self._tell = tell
         self._has_failed = False
 
-    def load(self) -> Checkpoint | None:
-        """The newest checkpoint that is usable; those that are not are told of, and removed."""
+    def load(self, start_step: int, stop_step: int) -> Checkpoint | None:
+        """The newest usable checkpoint of the Stage of these steps; those that are not are told of, and removed."""
         if self._states is None:
             return None
         if self.writes:
@@ -43,7 +43,7 @@ class Keeper:
         unusable: list[str] = []
         for step in self._states.steps():
             try:
-                checkpoint = decode_checkpoint(self._states.read(step))
+                checkpoint = self._read(step, range(start_step, stop_step + 1))
             except UnusableState as reason:
                 unusable.append(f"checkpoint {reason}")
                 self._states.remove(step)
@@ -53,6 +53,13 @@ class Keeper:
             return checkpoint
         self._tell_unusable(unusable, "starting from the beginning")
         return None
+
+    def _read(self, step: int, own_steps: range) -> Checkpoint:
+        assert self._states is not None
+        checkpoint = decode_checkpoint(self._states.read(step))
+        if checkpoint.state.step != step or step not in own_steps:
+            raise UnusableState("of another stage")
+        return checkpoint
 
     @property
     def writes(self) -> bool:

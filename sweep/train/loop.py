@@ -91,7 +91,7 @@ def train_stage(
     """
     keeper = keeper or Keeper()
     with Stopwatch() as startup:
-        run = start_stage(job, task, tell, keeper.load())
+        run = start_stage(job, task, tell, keeper.load(job.start_step, job.stop_step))
     run.startup_seconds += startup.seconds
     run.contention = Contention(sweep_pid) if task.device.type == "cpu" else None
     with closing(run.batches):

@@ -237,6 +237,12 @@ def test_a_signal_asks_for_a_checkpoint_and_hears_how_each_trial_ends(tmp_path):
     assert Noticed("stopping after a checkpoint, again to stop now") in events
 
 
+def test_without_checkpoints_none_is_promised(tmp_path):
+    events = []
+    run(tmp_path, FakeExecutor(capacity=3, on_receive=signals(1)), events.append, checkpoint_every="never")
+    assert Noticed("stopping, again to stop now") in events
+
+
 def test_a_second_signal_waits_for_nothing(tmp_path):
     executor = FakeExecutor(capacity=2, on_receive=signals(1, 1))
     done = run(tmp_path, executor, ratios="0.25,0.5,0.75,1.0")
@@ -278,6 +284,9 @@ def test_a_sweep_that_goes_on_says_what_is_done_and_what_was_interrupted(tmp_pat
     run(tmp_path, FakeExecutor(), events.append, ratios="0.5,0.75,1.0")
     [started] = [event for event in events if isinstance(event, SweepStarted)]
     assert (started.num_trials, started.num_done, started.num_interrupted) == (3, 1, 1)
+    assert started.num_steps == 138 + 184 - 5
+    begun = {event.stage: event.steps_done for event in events if isinstance(event, StageStarted)}
+    assert begun == {plan.stages[unfinished[0]].id: 5, plan.stages[unfinished[1]].id: 0}
 
 
 def test_one_that_was_stopped_counts_as_interrupted_and_one_that_crashed_does_not(tmp_path):
