@@ -106,6 +106,10 @@ def run(
     name: Name = None,
     fresh: Fresh = False,
     settings: Settings = None,
+    retries: Annotated[int, typer.Option(help="How often a trial whose worker is lost is trained again.")] = 1,
+    checkpoint_every: Annotated[
+        str, typer.Option(metavar="SECONDS|never", help="Seconds of training between two checkpoints.")
+    ] = "60",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and train nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the table.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print events, a line of JSON each, and no table.")] = False,
@@ -257,10 +261,10 @@ def scale_recipe(
 
 
 def _request(context: typer.Context) -> SweepRequest:
-    """The options that `run` and `plan` share, as one value: they have the names of its fields."""
+    """The options of `run` or `plan` as one value: they have the names of its fields."""
     from sweep.api import SweepRequest
 
-    given = {field.name: context.params[field.name] for field in fields(SweepRequest)}
+    given = {field.name: context.params[field.name] for field in fields(SweepRequest) if field.name in context.params}
     return SweepRequest(**given | {"settings": tuple(given["settings"] or ())})
 
 

@@ -27,7 +27,7 @@ from torch import nn
 
 from sweep.api import SweepRequest, plan_sweep
 from sweep.recipe.datasets import DATASETS
-from sweep.run.session import stage_job
+from sweep.run.dispatch import stage_job
 from sweep.store.records import StageJob, decode_rates
 from sweep.train.data import Normaliser
 from sweep.train.loop import start_stage, train_steps

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from sweep.errors import Complaints, Interrupted, Problem, UsageError
@@ -28,6 +27,8 @@ from sweep.store.workspace import Workspace, open_writable
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 _MAX_SEEDS = 1000
+_MAX_RETRIES = 100
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class SweepRequest:
 
     `ratios` is a text such as "0.25,0.5,1.0" or "0.1:1:0.1"; `seeds` counts them from the recipe's own; `price` is
     dollars for an hour of one device; `settings` are "key=value" texts; `name` defaults to the recipe's; `jobs` is how
-    many trials are trained at a time, or "auto".
+    many trials are trained at a time, or "auto". Only `sweep run` asks for `retries`, how often a trial whose worker
+    was lost is trained again, and `checkpoint_every`, seconds of training between checkpoints, or "never".
     """
 
     recipe: str = "digits"
@@ -52,6 +54,8 @@ class SweepRequest:
     name: str | None = None
     fresh: bool = False
     settings: tuple[str, ...] = ()
+    retries: int = 1
+    checkpoint_every: str = "60"
 
 
 @dataclass(frozen=True)
@@ -155,13 +159,27 @@ def _check_options(request: SweepRequest) -> None:
     complaints = Complaints()
     with complaints:
         parse_jobs(str(request.jobs))
+    with complaints:
+        _parse_checkpoint_every(request.checkpoint_every)
     problems = complaints.problems
     if not 1 <= request.seeds <= _MAX_SEEDS:
         problems.append(Problem(f"{request.seeds} is not a number of seeds from 1 to {_MAX_SEEDS}", where="--seeds"))
+    if not 0 <= request.retries <= _MAX_RETRIES:
+        message = f"{request.retries} is not a number of retries from 0 to {_MAX_RETRIES}"
+        problems.append(Problem(message, where="--retries"))
     if not _DEVICE.fullmatch(request.device):
         problems.append(Problem(f"{request.device!r} is no device", where="--device", fix="auto, cpu, cuda or cuda:1"))
     if problems:
         raise UsageError(problems)
+
+
+def _parse_checkpoint_every(text: str) -> float | None:
+    """Seconds, or None where no checkpoint is to be written."""
+    if text == "never":
+        return None
+    if not _SECONDS.fullmatch(text):
+        raise UsageError(Problem(f"{text!r} is no number of seconds", "--checkpoint-every", fix="write 60 or never"))
+    return float(text) or None
 
 
 def _workspace(request: SweepRequest, recipe_name: str) -> Workspace:
@@ -186,6 +204,7 @@ def run_sweep(
     Raises:
         UsageError: with every mistake in the options and in the recipe, or when the folder holds another sweep.
         MachineError: data, disk, lock or device.
+        SweepError: it was stopped, since several trials in turn lost their workers in the same way.
     """
     plan = plan_sweep(request)
     workspace = _workspace(request, plan.loaded.name)
@@ -196,9 +215,9 @@ def run_sweep(
         with workspace.locked():
             for remark in (*(f"warning: {warning}" for warning in plan.warnings), *remarks):
                 tell(Noticed(remark))
-            make = partial(_make_executor, make_executor, workspace, placement)
+            session = _session(request, plan, workspace, placement, make_executor, tell)
             try:
-                history = _session(plan, workspace, placement, make, tell).run(stop)
+                history = session.run(stop)
             except Interrupted:
                 history = read_history(workspace.journal)
     done = SweepRun(plan, workspace, history, stop.signal_number)
@@ -206,18 +225,30 @@ def run_sweep(
     return done
 
 
-def _make_executor(
-    make: Callable[[Workspace, Placement], Executor], workspace: Workspace, placement: Placement, num_stages: int
-) -> Executor:
-    return make(workspace, placement.at_most(num_stages))
-
-
 def _session(
-    plan: Plan, workspace: Workspace, placement: Placement, make_executor: Callable[[int], Executor], tell: Listener
+    request: SweepRequest,
+    plan: Plan,
+    workspace: Workspace,
+    placement: Placement,
+    make_executor: Callable[[Workspace, Placement], Executor],
+    tell: Listener,
 ) -> Session:
     recipe = plan.loaded.recipe
-    prepare_job = PrepareJob(recipe=recipe.model_dump(mode="json"), device=placement.device, threads=placement.threads)
-    return Session(plan, workspace, make_executor, prepare_job, recipe.price, tell)
+    return Session(
+        plan=plan,
+        workspace=workspace,
+        make_executor=lambda num_stages: make_executor(workspace, placement.at_most(num_stages)),
+        prepare_job=PrepareJob(
+            recipe=recipe.model_dump(mode="json"),
+            device=placement.device,
+            threads=placement.threads,
+            workspace=str(workspace.folder.absolute()),
+            checkpoint_every=_parse_checkpoint_every(request.checkpoint_every),
+        ),
+        price=recipe.price,
+        num_retries=request.retries,
+        tell=tell,
+    )
 
 
 def _place(request: SweepRequest, loaded: LoadedRecipe, workspace: Workspace) -> tuple[Placement, list[str]]:

@@ -10,12 +10,16 @@ from sweep.errors import Outcome
 
 @dataclass(frozen=True)
 class SweepStarted:
-    """`num_steps` of optimizer steps in `num_trials` trials are to be trained; `num_done` trials are done already."""
+    """`num_steps` of optimizer steps in `num_trials` trials are to be trained; `num_done` trials are done already.
+
+    `num_interrupted` of the others were begun by an earlier run; the steps that they go on from are not in `num_steps`.
+    """
 
     name: str
     num_trials: int
     num_done: int
     num_steps: int
+    num_interrupted: int = 0
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,17 @@ class Noticed:
 
 @dataclass(frozen=True)
 class StageStarted:
-    """A Stage was handed to a Worker. `ratio` is as it was typed; `epochs` is the run's length."""
+    """A Stage was handed to a Worker. `ratio` is as it was typed; `epochs` is the run's length.
+
+    `steps_done` of its `num_steps` are in the checkpoint that it goes on from. It is told for every attempt.
+    """
 
     stage: str
     ratio: str
     seed: int
     epochs: float
     num_steps: int
+    steps_done: int = 0
 
 
 @dataclass(frozen=True)

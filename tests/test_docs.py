@@ -15,6 +15,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CI = (ROOT / "docs" / "ci.md").read_text()
+RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
 
 
 def code_lines(text):
@@ -57,6 +58,22 @@ def test_the_page_on_ci_names_every_event_with_its_fields():
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()
         [row] = [line for line in CI.splitlines() if line.startswith(f"| `{name}` |")]
         assert set(re.findall(r"`(\w+)`", row)) == {name} | {field.name for field in dataclasses.fields(event)}
+
+
+def test_every_test_that_the_page_on_reliability_names_is_there():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", RELIABILITY)
+    assert len(named) > 20
+    for path, name in named:
+        assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), flags=re.MULTILINE), f"{path}::{name}"
+    rows = [line for line in RELIABILITY.splitlines() if line.startswith("| ")][2:]
+    assert all("::test_" in row for row in rows)
+
+
+def test_the_page_on_reliability_names_only_what_is_there():
+    known = {option for options in commands().values() for option in options}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", RELIABILITY)) <= known
+    [command] = re.findall(r"`python -m pytest ([^`]+)`", RELIABILITY)
+    assert all((ROOT / folder).is_dir() for folder in command.split())
 
 
 def test_the_workflows_are_whole_and_run_what_ci_runs():

@@ -95,14 +95,15 @@ class LineView(SilentView):
 
 @dataclass
 class _Job:
-    """A Stage that is being trained."""
+    """A Stage that is being trained. `steps_before` were done before this run of the sweep."""
 
     started: events.StageStarted
+    steps_before: int
     progress: events.Progress | None = None
 
     @property
     def steps_done(self) -> int:
-        return self.progress.steps_done if self.progress else 0
+        return self.progress.steps_done if self.progress else self.started.steps_done
 
 
 class BarView:
@@ -134,7 +135,8 @@ class BarView:
                 self._started = event
                 self._clock = Stopwatch().__enter__()  # the start-up is no part of a trial's time
             case events.StageStarted():
-                self._jobs[event.stage] = _Job(event)
+                earlier = self._jobs.get(event.stage)  # an attempt whose worker was lost
+                self._jobs[event.stage] = _Job(event, earlier.steps_before if earlier else event.steps_done)
             case events.Progress():
                 if event.stage in self._jobs:
                     self._jobs[event.stage].progress = event
@@ -143,7 +145,7 @@ class BarView:
 
     def _end(self, event: events.StageEnded) -> None:
         job = self._jobs.pop(event.stage, None)
-        self._steps_before += job.started.num_steps if job else 0
+        self._steps_before += job.started.num_steps - job.steps_before if job else 0
         if not self._has_rows:
             self._row("ratio", "seed", "train time", "accuracy", "")
             self._has_rows = True
@@ -162,7 +164,7 @@ class BarView:
             table.add_column(justify="right" if is_number else "left", no_wrap=True, overflow="crop")
         if self._started is not None:
             jobs = list(self._jobs.values())
-            done = self._steps_before + sum(job.steps_done for job in jobs)
+            done = self._steps_before + sum(job.steps_done - job.steps_before for job in jobs)
             self._add_bar(table, self._started.name, done, self._started.num_steps, self._times(done))
             for job in jobs:
                 label = f"{job.started.ratio} seed {job.started.seed}"
@@ -202,5 +204,7 @@ class BarView:
 def _headline(event: events.Noticed | events.SweepStarted) -> str:
     if isinstance(event, events.Noticed):
         return event.text
-    done = f", {event.num_done} of them done" if event.num_done else ""
-    return f"{event.name}: {event.num_trials} trials{done}, {event.num_steps} steps to train"
+    begun = f"{event.num_trials} trials" + (f", {event.num_done} of them done" if event.num_done else "")
+    if event.num_interrupted:
+        begun = f"resuming: {event.num_done} of {event.num_trials} done, {event.num_interrupted} interrupted"
+    return f"{event.name}: {begun}, {event.num_steps} steps to train"

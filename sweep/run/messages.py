@@ -33,6 +33,14 @@ class Progressed(_Message):
     progress: Progress
 
 
+class Noted(_Message):
+    """Something that the user should know of a Stage, and that stops nothing."""
+
+    kind: Literal["noted"] = "noted"
+    stage: str
+    text: str
+
+
 class StageDone(_Message):
     """The answer to a StageJob, or an executor's word that its Worker was lost (then nothing was measured)."""
 
@@ -45,8 +53,14 @@ class StageDone(_Message):
     log: str | None = None
 
 
-Message = Prepared | Progressed | StageDone
-Job = PrepareJob | StageJob
+class StopJob(_Message):
+    """Write a checkpoint of what is being trained, and answer with what came of it. Heard while a Stage is trained."""
+
+    kind: Literal["stop"] = "stop"
+
+
+Message = Prepared | Progressed | Noted | StageDone
+Job = PrepareJob | StageJob | StopJob
 
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 _JOB: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="kind")])

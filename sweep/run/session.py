@@ -7,30 +7,21 @@ from dataclasses import dataclass
 
 from sweep.clock import utc_now
 from sweep.errors import Outcome
-from sweep.events import Listener, Noticed, StageEnded, StageStarted, SweepStarted
+from sweep.events import Listener, Noticed, SweepStarted
 from sweep.plan.grid import Trial
 from sweep.plan.stages import Plan, Stage
+from sweep.run.dispatch import Dispatch
 from sweep.run.executors.protocol import Executor
-from sweep.run.messages import Progressed, StageDone
-from sweep.run.order import choose_next
+from sweep.run.messages import StageDone
 from sweep.run.provenance import git_commit
+from sweep.run.retries import Retries
 from sweep.run.stop import StopRequest
 from sweep.store.history import History, read_history
 from sweep.store.identity import check_environment, check_recipe
 from sweep.store.journal import append
-from sweep.store.records import (
-    Environment,
-    PrepareJob,
-    StageJob,
-    StageRecord,
-    StartRecord,
-    TrialEntry,
-    encode_rates,
-)
+from sweep.store.records import Environment, PrepareJob, StageRecord, StartRecord, TrialEntry
+from sweep.store.states import StageStates
 from sweep.store.workspace import Workspace
-
-# How long Ctrl-C waits to be noticed while nothing is heard from a Worker.
-_SECONDS_BETWEEN_LOOKS = 0.1
 
 
 @dataclass(frozen=True)
@@ -42,6 +33,7 @@ class Session:
     make_executor: Callable[[int], Executor]  # given the number of Stages that there are to train
     prepare_job: PrepareJob
     price: float | None
+    num_retries: int
     tell: Listener
 
     def run(self, stop: StopRequest) -> History:
@@ -51,6 +43,7 @@ class Session:
             UsageError: the workspace holds another sweep.
             MachineError: the machine cannot do it.
             Interrupted: it was stopped before there was anything to train.
+            SweepError: there was no use in going on.
         """
         history = self._replay()
         check_recipe(history.last_start, self.plan.loaded.recipe, str(self.workspace.folder))
@@ -61,17 +54,35 @@ class Session:
                 check_environment(history.first_start, environment, str(self.workspace.folder))
                 environment = environment.model_copy(update={"git_commit": git_commit()})
                 self._record_start(history, environment, executor.capacity)
-                self._tell_start(missing)
-                self._train(executor, missing, history, stop)
+                self._tell_start(missing, history)
+                retries = Retries(self.num_retries, history)
+
+                def record(stage: Stage, done: StageDone, reached_step: int | None) -> None:
+                    self._record(stage, done, retries.attempt(stage.id), reached_step)
+
+                saves = self.prepare_job.checkpoint_every is not None
+                Dispatch(executor, missing, retries, record, self._steps_saved, saves, self.tell, stop).run()
         else:
             self._record_start(history, history.last_start.environment, history.last_start.jobs)
         return read_history(self.workspace.journal)
 
     def _replay(self) -> History:
+        """What the journal says. Checkpoints of what it says is done are left over from a run that was killed."""
         history = read_history(self.workspace.journal)
         for line in history.damaged_lines:
             self.tell(Noticed(f"ignored a damaged record ({self.workspace.journal}:{line}); what it held runs again"))
+        for stage in self.plan.stages:
+            if history.is_final(stage.id):
+                self._states(stage).remove_all()
         return history
+
+    def _states(self, stage: Stage) -> StageStates:
+        return StageStates(self.workspace.states(stage.id))
+
+    def _steps_saved(self, stage: Stage) -> int:
+        """How many of a Stage's steps are in its newest checkpoint, as far as its name tells."""
+        steps = range(stage.start_step, stage.stop_step + 1)
+        return next((step - stage.start_step for step in self._states(stage).steps() if step in steps), 0)
 
     def _record_start(self, history: History, environment: Environment, jobs: int) -> None:
         """Write down what is asked for, unless the journal says exactly this already."""
@@ -92,78 +103,34 @@ class Session:
         if last is None or any(getattr(last, field) != getattr(record, field) for field in news):
             append(self.workspace.journal, record)
 
-    def _tell_start(self, missing: list[Stage]) -> None:
-        steps = sum(stage.num_steps for stage in missing)
+    def _tell_start(self, missing: list[Stage], history: History) -> None:
+        steps = sum(stage.num_steps - self._steps_saved(stage) for stage in missing)
         done = len(self.plan.stages) - len(missing)
-        self.tell(SweepStarted(self.workspace.name, len(self.plan.trials), done, steps))
+        interrupted = sum(self._is_interrupted(stage, history) for stage in missing)
+        self.tell(SweepStarted(self.workspace.name, len(self.plan.trials), done, steps, interrupted))
 
-    def _train(self, executor: Executor, waiting: list[Stage], history: History, stop: StopRequest) -> None:
-        running: dict[str, _Running] = {}
-        while (waiting or running) and stop.signal_number is None:
-            while waiting and len(running) < executor.capacity:
-                stage = _take_next(waiting, list(running.values()), executor.capacity)
-                running[stage.id] = _Running(stage)
-                self._tell_stage(stage)
-                executor.submit(stage_job(stage))
-            message = executor.receive(_SECONDS_BETWEEN_LOOKS)
-            if isinstance(message, Progressed):
-                running[message.progress.stage].steps_done = message.progress.steps_done
-                self.tell(message.progress)
-            elif message is not None:
-                self._record(running.pop(message.stage).stage, message, history)
-        for left in running.values():
-            interrupted = StageDone(stage=left.stage.id, outcome=Outcome.INTERRUPTED, reason="interrupted")
-            self._record(left.stage, interrupted, history)
+    def _is_interrupted(self, stage: Stage, history: History) -> bool:
+        """Whether an earlier run began it and was stopped, or killed before it could say how it ended."""
+        record = history.stages.get(stage.id)
+        if record is None:
+            return self._states(stage).is_begun
+        return record.outcome is Outcome.INTERRUPTED
 
-    def _tell_stage(self, stage: Stage) -> None:
-        lengths = stage.trial.timeline.lengths
-        self.tell(
-            StageStarted(stage.id, lengths.ratio.text, stage.trial.seed, float(lengths.num_epochs), stage.num_steps)
-        )
-
-    def _record(self, stage: Stage, done: StageDone, history: History) -> None:
-        """Into the journal first, and only then told."""
+    def _record(self, stage: Stage, done: StageDone, attempt: int, reached_step: int | None) -> None:
+        """Write down how an attempt has ended; a Stage that is done needs its checkpoints no more."""
         record = StageRecord(
             stage=stage.id,
-            attempt=history.next_attempt(stage.id),
+            attempt=attempt,
             outcome=done.outcome,
             reason=done.reason,
             measurement=done.measurement,
             environment=done.environment,
             log=done.log,
+            reached_step=reached_step,
         )
         append(self.workspace.journal, record)
-        measured = done.measurement if done.outcome is Outcome.FINISHED else None
-        self.tell(
-            StageEnded(
-                stage.id,
-                stage.trial.timeline.lengths.ratio.text,
-                stage.trial.seed,
-                done.outcome,
-                done.reason,
-                measured.train_seconds if measured else None,
-                measured.evaluations.accuracy[-1] if measured else None,
-            )
-        )
-
-
-@dataclass
-class _Running:
-    """A Stage that a Worker trains, and how much of it is done."""
-
-    stage: Stage
-    steps_done: int = 0
-
-    @property
-    def steps_left(self) -> int:
-        return self.stage.num_steps - self.steps_done
-
-
-def _take_next(waiting: list[Stage], running: list[_Running], capacity: int) -> Stage:
-    """Remove from `waiting` the Stage to begin now."""
-    free_beside = capacity - len(running) - 1
-    busy = [left.steps_left for left in running] + [0] * free_beside
-    return waiting.pop(choose_next([stage.num_steps for stage in waiting], busy))
+        if done.outcome.is_final:
+            self._states(stage).remove_all()
 
 
 def _entry(trial: Trial, path: tuple[str, ...]) -> TrialEntry:
@@ -178,19 +145,4 @@ def _entry(trial: Trial, path: tuple[str, ...]) -> TrialEntry:
         num_steps=lengths.num_steps,
         num_examples=lengths.num_examples,
         stages=path,
-    )
-
-
-def stage_job(stage: Stage) -> StageJob:
-    """What a Worker is told to train a Stage: with the rates of its own steps."""
-    timeline = stage.trial.timeline
-    return StageJob(
-        stage=stage.id,
-        recipe=timeline.recipe.model_dump(mode="json"),
-        seed=stage.trial.seed,
-        num_examples=timeline.lengths.num_examples,
-        start_step=stage.start_step,
-        stop_step=stage.stop_step,
-        eval_steps=stage.eval_steps,
-        rates=encode_rates(timeline.rates(stage.start_step, stage.stop_step)),
     )

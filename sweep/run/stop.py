@@ -13,10 +13,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """While the block runs, the first signal sets `signal_number`; a second one raises KeyboardInterrupt."""
+    """While the block runs, the first signal sets `signal_number` and a second one `is_urgent`: no checkpoint is waited
+    for. A third one, for a sweep that looks at neither, raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
+        self.is_urgent = False
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -35,6 +37,7 @@ class StopRequest:
             raise Interrupted(self.signal_number)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.signal_number is not None:
+        if self.is_urgent:
             raise KeyboardInterrupt
-        self.signal_number = number
+        self.is_urgent = self.signal_number is not None
+        self.signal_number = self.signal_number or number

@@ -1,5 +1,5 @@
 """The child process: `python -m sweep.run.worker DESCRIPTOR`. It prepares (checks the model and the data, loads the
-data), then trains one Stage after the other, and is gone as soon as its parent is.
+data), then trains one Stage after the other, until it is asked to stop; it is gone as soon as its parent is.
 
 torch is imported here and nowhere above: inside the functions, once the environment has been set.
 """
@@ -22,10 +22,13 @@ from sweep.errors import MachineError, Outcome, SweepError
 from sweep.lifetime import end_with_parent
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.schema import Recipe
-from sweep.run.messages import Job, Message, Prepared, Progressed, StageDone, decode_job, encode
+from sweep.run.messages import Message, Noted, Prepared, Progressed, StageDone, StopJob, decode_job, encode
 from sweep.store.records import Environment, PrepareJob, StageJob
+from sweep.store.states import StageStates
+from sweep.store.workspace import Workspace
 
 if TYPE_CHECKING:
+    from sweep.train.keeper import Keeper
     from sweep.train.task import Data
 
 
@@ -35,10 +38,16 @@ class Worker:
     def __init__(self, tell: Callable[[Message], None], sweep_pid: int) -> None:
         self._tell = tell
         self._sweep_pid = sweep_pid  # the process that all Workers of the sweep descend from
+        self._stop = threading.Event()
+        self._prepare_job: PrepareJob | None = None
         self._data: Data | None = None
         self._environment: Environment | None = None
 
-    def do(self, job: Job) -> None:
+    def stop(self) -> None:
+        """From any thread: the Stage that is being trained is to end at its next step, and no other to begin."""
+        self._stop.set()
+
+    def do(self, job: PrepareJob | StageJob) -> None:
         """Do `job`; whatever goes wrong is told, with its traceback in the log."""
         if isinstance(job, PrepareJob):
             self._tell(self._prepare(job))
@@ -49,6 +58,7 @@ class Worker:
         from sweep.train.device import choose_device, read_environment, set_threads
         from sweep.train.task import Data, model_problem
 
+        self._prepare_job = job
         recipe = Recipe.model_validate(job.recipe, strict=False)
         data_path = Path(recipe.data_path)
         problems = DATASETS[recipe.dataset].problems(data_path)
@@ -77,6 +87,7 @@ class Worker:
                 ImageTask(recipe, self._data),
                 lambda progress: self._tell(Progressed(progress=progress)),
                 self._sweep_pid,
+                self._keeper(job.stage),
             )
         except Exception as error:
             traceback.print_exc()
@@ -91,6 +102,14 @@ class Worker:
             environment=self._environment,
         )
 
+    def _keeper(self, stage: str) -> Keeper:
+        from sweep.train.keeper import Keeper
+
+        assert self._prepare_job is not None, "prepare first"
+        folder, every_seconds = self._prepare_job.workspace, self._prepare_job.checkpoint_every
+        states = StageStates(Workspace(Path(folder)).states(stage)) if folder is not None else None
+        return Keeper(states, every_seconds, self._stop, lambda text: self._tell(Noted(stage=stage, text=text)))
+
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
@@ -102,20 +121,24 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     end_with_parent()
     connection = Connection(descriptor)
-    jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(connection, jobs), daemon=True).start()
+    jobs: queue.SimpleQueue[PrepareJob | StageJob] = queue.SimpleQueue()
     worker = Worker(lambda message: _send(connection, message), os.getppid())
+    threading.Thread(target=_receive, args=(connection, jobs, worker.stop), daemon=True).start()
     while True:
-        worker.do(decode_job(jobs.get()))
+        worker.do(jobs.get())
 
 
-def _receive(connection: Connection, jobs: queue.SimpleQueue[bytes]) -> None:
+def _receive(connection: Connection, jobs: queue.SimpleQueue[PrepareJob | StageJob], stop: Callable[[], None]) -> None:
     """Hand on jobs. When the parent closes the connection or dies, this process ends at once, even in mid-step."""
     while True:
         try:
-            jobs.put(connection.recv_bytes())
+            job = decode_job(connection.recv_bytes())
         except (EOFError, OSError):
             os._exit(0)
+        if isinstance(job, StopJob):
+            stop()
+        else:
+            jobs.put(job)
 
 
 def _send(connection: Connection, message: Message) -> None:

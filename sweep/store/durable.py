@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,14 +42,15 @@ def _is_torn(file: BinaryIO) -> bool:
     return file.read(1) != b"\n"
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Make `path` hold `content`: all of it or, when that fails, what it held before.
+def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
+    """Make `path` hold `parts`, one after the other: all of it or, when that fails, what it held before.
 
     Raises:
         MachineError: the disk is full or the folder cannot be written.
     """
     with replacing(path) as file:
-        file.buffer.write(content)
+        for part in parts:
+            file.buffer.write(part)  # type: ignore[arg-type] # any buffer will do
 
 
 @contextmanager
@@ -125,6 +127,17 @@ def rename(path: Path, target: Path) -> None:
     with _explained(path):
         os.rename(path, target)
         _sync_folder(target.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Remove what is disposable; where it cannot be removed, it stays."""
+    with suppress(OSError):
+        path.unlink()
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder of what is disposable, with all that is in it; what cannot be removed stays."""
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _sync_folder(path: Path) -> None:

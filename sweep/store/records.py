@@ -95,6 +95,9 @@ class Measurement(_Frozen):
     train_seconds covers every optimizer step, the waiting for its data (`data_wait_seconds`) included. Beside it, never
     in it: `startup_seconds` (building the model, warm-up iterations) and `eval_seconds`. `contention` is the share of
     the machine's CPU time that other processes used meanwhile, in 0..1; of a GPU it is not known.
+
+    A Stage that was interrupted goes on from a checkpoint, at the steps `resumed_at`. Its seconds and images add up
+    over all attempts, and its contention is the highest; what was trained behind a checkpoint and lost is in none.
     """
 
     steps: int
@@ -106,10 +109,14 @@ class Measurement(_Frozen):
     contention: float | None
     evaluations: Evaluations
     weights_sha256: str | None
+    resumed_at: tuple[int, ...] = ()
 
 
 class StageRecord(_Frozen):
-    """How a Stage ended. `reason` says why it did not finish; `log` is the worker's, relative to the workspace."""
+    """How an attempt at a Stage ended. `reason` says why it did not finish; `log` is the worker's, relative to the
+    workspace. `reached_step` is how far one had come that was lost or interrupted, as far as was heard: what lies
+    between it and the next attempt's `resumed_at` was trained twice.
+    """
 
     kind: Literal["stage"] = "stage"
     format: int = FORMAT
@@ -120,6 +127,7 @@ class StageRecord(_Frozen):
     measurement: Measurement | None = None
     environment: Environment | None = None
     log: str | None = None
+    reached_step: int | None = None
 
     @model_validator(mode="after")
     def _finished_means_measured(self) -> Self:
@@ -132,12 +140,18 @@ Record = Annotated[StartRecord | StageRecord, Field(discriminator="kind")]
 
 
 class PrepareJob(_Frozen):
-    """What a Worker is told first: the recipe whose model and data it checks, and where to compute."""
+    """What a Worker is told first: the recipe whose model and data it checks, where to compute, and which workspace
+    keeps its checkpoints (None: it keeps and reads none).
+
+    `checkpoint_every` is seconds of training; None: none are written.
+    """
 
     kind: Literal["prepare"] = "prepare"
     recipe: dict[str, Any]
     device: str
     threads: int
+    workspace: str | None = None
+    checkpoint_every: float | None = None
 
 
 class StageJob(_Frozen):

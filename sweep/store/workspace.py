@@ -3,6 +3,7 @@
 results/digits/journal.jsonl   the truth
                lock, owner     one sweep at a time, and which
                logs/           what workers printed
+               states/STAGE/   the checkpoints of a Stage that is not done
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ class Workspace:
 
     def log(self, worker: int) -> Path:
         return self.folder / "logs" / f"worker-{worker}.log"
+
+    def states(self, stage: str) -> Path:
+        return self.folder / "states" / stage
 
     def relative(self, path: Path) -> str:
         """`path` as it is recorded: a results folder may be moved."""

@@ -44,6 +44,11 @@ class Contention:
             return None
 
 
+def highest(*shares: float | None) -> float | None:
+    """The largest of those that are known."""
+    return max((share for share in shares if share is not None), default=None)
+
+
 def _family_ticks(root: int) -> int:
     """CPU time of `root` and its descendants. One that has ended is in the time of the parent that waited for it."""
     stats = dict(_stats())

@@ -1,7 +1,8 @@
 """Train one Stage: state and values in, state and measurements out. Knows no schedule: the rates are given.
 
-Nothing inside a step waits for the device: losses stay there, and are read every `READ_EVERY` steps. `train_stage` is
-the whole of it; `start_stage` and `train_steps` let two runs be advanced in turn, a step at a time.
+Nothing inside a step waits for the device: losses stay there, and are read every `READ_EVERY` steps, and before a
+checkpoint. `train_stage` is the whole of it; `start_stage` and `train_steps` let two runs be advanced in turn, a step
+at a time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +23,11 @@ from sweep.errors import Outcome
 from sweep.events import Progress
 from sweep.plan.lengths import steps_in_epoch
 from sweep.store.records import Evaluations, Measurement, StageJob, decode_rates
-from sweep.train.contention import Contention
+from sweep.train.checkpoint import Checkpoint, SoFar, State
+from sweep.train.contention import Contention, highest
 from sweep.train.data import Batch
 from sweep.train.device import synchronize
+from sweep.train.keeper import Keeper
 from sweep.train.task import ImageTask
 
 # A loss that is not finite is noticed so many steps later at most.
@@ -36,11 +39,11 @@ _SECONDS_BETWEEN_PROGRESS = 0.1
 
 @dataclass(frozen=True)
 class Trained:
-    """How the Stage ended, and what it cost and gave."""
+    """How the Stage ended, and what it cost and gave; of one that was interrupted that is in its checkpoint."""
 
     outcome: Outcome
     reason: str | None
-    measurement: Measurement
+    measurement: Measurement | None
 
 
 @dataclass
@@ -65,28 +68,42 @@ class StageRun:
     mean_loss: float | None = None
     told_at_seconds: float = field(default_factory=monotonic_seconds)
     evaluations: list[tuple[int, float, float]] = field(default_factory=list)
+    startup_seconds: float = 0.0
+    before: SoFar = field(default_factory=SoFar)  # by earlier attempts; what adds up is in the rest already
+    contention: Contention | None = None
 
     @property
     def steps_per_epoch(self) -> int:
         return steps_in_epoch(self.job.num_examples, self.task.recipe.batch_size)
 
 
-def train_stage(job: StageJob, task: ImageTask, tell: Callable[[Progress], None], sweep_pid: int) -> Trained:
+def train_stage(
+    job: StageJob,
+    task: ImageTask,
+    tell: Callable[[Progress], None],
+    sweep_pid: int,
+    keeper: Keeper | None = None,
+) -> Trained:
     """Train steps `start_step` … `stop_step - 1` and evaluate on the way; `tell` hears of progress.
 
-    `sweep_pid` is the process that everything this sweep runs descends from: the rest is contention.
+    Goes on from the checkpoint that `keeper` has, and ends early when it is asked to. `sweep_pid` is the process that
+    everything this sweep runs descends from: the rest is contention.
     """
+    keeper = keeper or Keeper()
     with Stopwatch() as startup:
-        run = start_stage(job, task, tell)
-    contention = Contention(sweep_pid) if task.device.type == "cpu" else None
+        run = start_stage(job, task, tell, keeper.load(job.start_step, job.stop_step))
+    run.startup_seconds += startup.seconds
+    run.contention = Contention(sweep_pid) if task.device.type == "cpu" else None
     with closing(run.batches):
-        _train_and_evaluate(run)
-    return _trained(run, startup.seconds, contention.share() if contention else None)
+        return _train_and_evaluate(run, keeper) or _trained(run)
 
 
-def start_stage(job: StageJob, task: ImageTask, tell: Callable[[Progress], None]) -> StageRun:
-    """The Stage before its first step: model and optimizer made, the batches begun, the device warm."""
-    batches = task.batches(job.seed, job.num_examples, job.start_step, job.stop_step)
+def start_stage(
+    job: StageJob, task: ImageTask, tell: Callable[[Progress], None], checkpoint: Checkpoint | None = None
+) -> StageRun:
+    """The Stage before its next step: model and optimizer made, the batches begun, the device warm."""
+    step = checkpoint.state.step if checkpoint else job.start_step
+    batches = task.batches(job.seed, job.num_examples, step, job.stop_step)
     model = task.build_model(job.seed).train()
     run = StageRun(
         job,
@@ -97,12 +114,26 @@ def start_stage(job: StageJob, task: ImageTask, tell: Callable[[Progress], None]
         batches,
         torch.zeros(READ_EVERY, device=task.device),
         tell,
-        step=job.start_step,
-        unread_from=job.start_step,
+        step=step,
+        unread_from=step,
     )
     _warm_up(run)
+    if checkpoint is not None:
+        _resume(run, checkpoint)
     synchronize(task.device)
     return run
+
+
+def _resume(run: StageRun, checkpoint: Checkpoint) -> None:
+    checkpoint.state.restore(run.model, run.optimizer, run.task.device)
+    so_far = checkpoint.so_far
+    run.train.seconds = so_far.train_seconds
+    run.data_wait.seconds = so_far.data_wait_seconds
+    run.evaluation.seconds = so_far.eval_seconds
+    run.startup_seconds = so_far.startup_seconds
+    run.images = so_far.images
+    run.evaluations = list(so_far.evaluations)
+    run.before = replace(so_far, resumed_at=(*so_far.resumed_at, run.step))
 
 
 def _warm_up(run: StageRun) -> None:
@@ -115,21 +146,58 @@ def _warm_up(run: StageRun) -> None:
             _step(run.task, model, optimizer, *run.task.warm_up_batch(run.job.seed, run.job.num_examples))
 
 
-def _train_and_evaluate(run: StageRun) -> None:
-    for stop in run.job.eval_steps:
-        with run.train:
-            _train_until(run, stop)
-            synchronize(run.task.device)
+def _train_and_evaluate(run: StageRun, keeper: Keeper) -> Trained | None:
+    """Train to the end, or to a loss that is not finite; one that was asked to stop says how far it came."""
+    done = {step for step, _, _ in run.evaluations}
+    for stop in (step for step in run.job.eval_steps if step not in done):
+        while run.step < stop and run.diverged_at is None:
+            with run.train:
+                _train_until(run, stop, keeper)
+                synchronize(run.task.device)
+            if run.diverged_at is None and keeper.is_due(run.train.seconds):
+                is_saved = _save(run, keeper)
+                if keeper.is_stopping and run.diverged_at is None:
+                    return Trained(Outcome.INTERRUPTED, _interrupted(run.step, is_saved), None)
         if run.diverged_at is not None:
-            return
+            return None
         with run.evaluation:
             run.evaluations.append((stop, *run.task.evaluate(run.model)))
     run.diverged_at = _diverged_at_the_end(run)
+    return None
 
 
-def _train_until(run: StageRun, stop: int) -> None:
+def _train_until(run: StageRun, stop: int, keeper: Keeper) -> None:
+    """Train up to step `stop`, or until a checkpoint is due."""
     for _ in train_steps(run, stop):
-        pass
+        if keeper.is_due(run.train.elapsed_seconds):
+            return
+
+
+def _save(run: StageRun, keeper: Keeper) -> bool:
+    """Write a checkpoint, unless it turns out that there is nothing worth it; whether there is one now."""
+    if run.step > run.unread_from:
+        run.diverged_at = _read_losses(run)
+    if run.diverged_at is not None or not keeper.writes:
+        return False
+    state = State.capture(run.step, run.model, run.optimizer, run.task.device)
+    return keeper.save(Checkpoint(state, _so_far(run)))
+
+
+def _so_far(run: StageRun) -> SoFar:
+    return SoFar(
+        train_seconds=run.train.seconds,
+        data_wait_seconds=run.data_wait.seconds,
+        eval_seconds=run.evaluation.seconds,
+        startup_seconds=run.startup_seconds,
+        images=run.images,
+        contention=highest(run.before.contention, run.contention.share() if run.contention else None),
+        evaluations=tuple(run.evaluations),
+        resumed_at=run.before.resumed_at,
+    )
+
+
+def _interrupted(step: int, is_saved: bool) -> str:
+    return f"interrupted; goes on at step {step}" if is_saved else "interrupted"
 
 
 def train_steps(run: StageRun, stop: int) -> Iterator[int]:
@@ -195,20 +263,21 @@ def _tell_progress(run: StageRun) -> None:
     )
 
 
-def _trained(run: StageRun, startup_seconds: float, contention: float | None) -> Trained:
-    diverged_at = run.diverged_at
+def _trained(run: StageRun) -> Trained:
+    so_far, diverged_at = _so_far(run), run.diverged_at
     # Whatever was evaluated after the first bad step says nothing.
-    kept = [row for row in run.evaluations if diverged_at is None or row[0] <= diverged_at]
+    kept = [row for row in so_far.evaluations if diverged_at is None or row[0] <= diverged_at]
     measurement = Measurement(
         steps=run.step - run.job.start_step,
-        images=run.images,
-        train_seconds=run.train.seconds,
-        data_wait_seconds=run.data_wait.seconds,
-        eval_seconds=run.evaluation.seconds,
-        startup_seconds=startup_seconds,
-        contention=contention,
+        images=so_far.images,
+        train_seconds=so_far.train_seconds,
+        data_wait_seconds=so_far.data_wait_seconds,
+        eval_seconds=so_far.eval_seconds,
+        startup_seconds=so_far.startup_seconds,
+        contention=so_far.contention,
         evaluations=_columns(kept),
         weights_sha256=weights_sha256(run.model) if diverged_at is None else None,
+        resumed_at=so_far.resumed_at,
     )
     if diverged_at is not None:
         return Trained(Outcome.DIVERGED, f"diverged at step {diverged_at}", measurement)

@@ -1,83 +1,13 @@
 """A real sweep that is interrupted, or whose Worker is killed: nothing recorded is lost, and no process is left."""
 
 import os
-import re
 import signal
-import subprocess
-from pathlib import Path
 
 import pytest
-
-from sweep.store.history import read_history
-from sweep.store.journal import replay
+from processes import check_invariants, cpu_ticks, is_alive, wait_for_line, workers_of
 
 # Long enough that it never finishes by itself while a test looks.
 LONG = ("--set", "epochs=100000", "--ratios", "0.5,1.0")
-
-
-@pytest.fixture
-def start(command, tmp_path):
-    """Start a sweep whose results lie in `tmp_path`."""
-
-    def start(*arguments):
-        words = [command, "run", "smoke", "--results", tmp_path, *arguments]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    return start
-
-
-@pytest.fixture
-def start_training(start, wait_until):
-    """Start a sweep, and wait until its Worker is in the middle of a Stage: it uses the processor, having been idle."""
-
-    def start_training(*arguments):
-        sweep = start(*arguments)
-        wait_for_line(sweep.stderr, "steps to train")
-        [worker] = workers_of(sweep.pid)
-        idle_ticks = cpu_ticks(worker)
-        wait_until(lambda: cpu_ticks(worker) >= idle_ticks + 30)
-        return sweep, worker
-
-    return start_training
-
-
-def workers_of(pid):
-    """The process ids of a sweep's Workers."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if b"sweep.run.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
-
-
-def is_alive(pid):
-    """Whether a process runs: one that is dead and not yet waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_for_line(stream, pattern):
-    for line in stream:
-        if re.search(pattern, line):
-            return line
-    raise AssertionError(f"the program ended without printing {pattern}")
-
-
-def cpu_ticks(pid):
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
-
-
-def check_invariants(results):
-    """Done + missing = plan, no trial counted twice, no damaged line, and no measurement without an end."""
-    journal = results / "smoke" / "journal.jsonl"
-    assert not replay(journal).damaged_lines
-    history = read_history(journal)
-    keys = [result.entry.key for result in history.results]
-    planned = {entry.key for record in history.starts for entry in record.trials}
-    assert len(keys) == len(set(keys))
-    assert set(keys) == planned
-    for result in history.results:
-        assert (result.accuracy is not None) == (result.outcome == "finished")
-    return history
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -139,7 +69,7 @@ def test_an_interrupted_sweep_is_finished_by_running_it_again(start, tmp_path, s
 
 def test_a_killed_worker_is_a_row_and_the_other_trials_go_on(start_training, tmp_path, sweep):
     arguments = ("--set", "epochs=40", "--ratios", "0.1,0.2,1.0")
-    running, worker = start_training(*arguments)
+    running, worker = start_training(*arguments, "--retries", "0")
     os.kill(worker, signal.SIGKILL)
     stdout, _ = running.communicate(timeout=50)
     assert running.returncode == 1

@@ -99,6 +99,27 @@ def test_a_failure_without_a_reason_says_how_it_ended() -> None:
     assert rows_of(ended)[-1].split() == ["1.0", "0", "interrupted"]
 
 
+def test_a_sweep_that_was_interrupted_says_what_is_done() -> None:
+    [line] = lines(SweepStarted("mine", 12, 5, 300, num_interrupted=1))
+    assert line == "mine: resuming: 5 of 12 done, 1 interrupted, 300 steps to train"
+
+
+def test_what_was_trained_before_is_no_part_of_the_bar_and_an_attempt_that_was_lost_is_trained_again() -> None:
+    begun = [SweepStarted("mine", 1, 0, 60, 1), StageStarted("a", "1.0", 0, 4.0, 100, 40)]
+
+    def percents(*events: Event) -> list[str]:
+        return re.findall(r"(\d+) %", "\n".join(bars_after(*begun, *events, width=80)))
+
+    def progress(steps: int) -> Progress:
+        return Progress("a", steps, 1.0, None, None, 100.0)
+
+    assert percents() == ["0", "40"]
+    assert percents(progress(70)) == ["50", "70"]
+    again = StageStarted("a", "1.0", 0, 4.0, 100, 55)
+    assert percents(progress(70), again) == ["25", "55"]
+    assert percents(progress(70), again, StageEnded("a", "1.0", 0, Outcome.FINISHED, None, 1.0, 0.9)) == ["100"]
+
+
 def test_a_notice_is_a_line() -> None:
     assert lines(Noticed("warning: [red] is no markup")) == ["warning: [red] is no markup"]
 

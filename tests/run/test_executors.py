@@ -10,13 +10,14 @@ import torch
 from sweep.api import SweepRequest, plan_sweep
 from sweep.errors import Interrupted, MachineError, Outcome
 from sweep.recipe.library import load_recipe, parse_settings
+from sweep.run.dispatch import stage_job
 from sweep.run.executors.inline import InlineExecutor
 from sweep.run.executors.local import LocalExecutor
-from sweep.run.messages import Progressed, StageDone
+from sweep.run.messages import Noted, Progressed, StageDone
 from sweep.run.placement import Placement
-from sweep.run.session import stage_job
 from sweep.run.stop import StopRequest
 from sweep.store.records import PrepareJob
+from sweep.store.states import StageStates
 from sweep.store.workspace import Workspace
 
 ONE_JOB = Placement(jobs=1, threads=1)
@@ -107,6 +108,40 @@ def test_a_stage_that_raises_fails_with_its_reason_and_the_next_one_trains(execu
     assert "IndexError" in done.reason
     executor.submit(jobs[0])
     assert answer(executor)[0].outcome is Outcome.FINISHED
+
+
+def test_one_that_is_asked_to_stop_saves_its_stage_and_another_one_goes_on_to_the_same_bits(executor, jobs, tmp_path):
+    """Asked before the Stage begins: it ends after its first step."""
+    kept = PREPARE.model_copy(update={"workspace": str(tmp_path / "kept"), "checkpoint_every": 1e9})
+    executor.prepare(kept, StopRequest())
+    executor.stop()
+    executor.submit(jobs[0])
+    done, _ = answer(executor)
+    assert (done.outcome, done.reason, done.measurement) == (
+        Outcome.INTERRUPTED,
+        "interrupted; goes on at step 1",
+        None,
+    )
+    measured = []
+    for prepare in (kept, PREPARE):
+        with InlineExecutor() as other:
+            other.prepare(prepare, StopRequest())
+            other.submit(jobs[0])
+            measured.append(answer(other)[0].measurement)
+    assert [m.resumed_at for m in measured] == [(1,), ()]
+    assert measured[0].weights_sha256 == measured[1].weights_sha256
+
+
+def test_a_damaged_checkpoint_is_told_with_its_stage(executor, jobs, tmp_path):
+    states = StageStates(Workspace(tmp_path / "kept").states(jobs[0].stage))
+    states.write(5, b"no checkpoint")
+    executor.prepare(PREPARE.model_copy(update={"workspace": str(tmp_path / "kept")}), StopRequest())
+    executor.submit(jobs[0])
+    done, told = answer(executor)
+    [noted] = [message for message in told if isinstance(message, Noted)]
+    assert noted.stage == jobs[0].stage
+    assert noted.text.endswith("starting from the beginning")
+    assert (done.outcome, done.measurement.resumed_at) == (Outcome.FINISHED, ())
 
 
 def test_two_jobs_train_at_once_each_in_its_own_process_with_the_same_bits(jobs, tmp_path):

@@ -1,16 +1,21 @@
 """A sweep with an executor that answers from a table: what is trained, in which order, and what is written down."""
 
 import os
+import signal
 from collections import deque
 
 import pytest
 
 from sweep.api import SweepRequest, plan_sweep, run_sweep
-from sweep.errors import MachineError, Outcome, Problem, UsageError
+from sweep.errors import MachineError, Outcome, Problem, SweepError, UsageError
 from sweep.events import Noticed, StageEnded, StageStarted, SweepEnded, SweepStarted
 from sweep.run.messages import StageDone
+from sweep.run.stop import StopRequest
 from sweep.store.history import read_history
-from sweep.store.records import Environment, Evaluations, Measurement
+from sweep.store.journal import replay
+from sweep.store.records import Environment, Evaluations, Measurement, StageRecord
+from sweep.store.states import StageStates
+from sweep.store.workspace import Workspace
 
 ENVIRONMENT = Environment(
     sweep="0.1.0",
@@ -53,6 +58,7 @@ class FakeExecutor:
         self.prepared = []
         self.most_at_once = 0
         self.waiting = deque()
+        self.was_asked_to_stop = False
         self.is_open = False
 
     def __enter__(self):
@@ -73,10 +79,20 @@ class FakeExecutor:
         self.waiting.append(job)
         self.most_at_once = max(self.most_at_once, len(self.waiting))
 
+    def stop(self):
+        self.was_asked_to_stop = True
+
     def receive(self, timeout_seconds):
         self.on_receive()
+        if not self.waiting:
+            return None
         job = self.waiting.popleft()
         ending = self.endings.get((job.stop_step, job.seed), Outcome.FINISHED)
+        if isinstance(ending, list):  # of each attempt
+            ending = ending.pop(0)
+        if ending is Outcome.INTERRUPTED and self.waiting and not self.was_asked_to_stop:
+            self.waiting.append(job)  # it trains on
+            return None
         if ending is Outcome.FINISHED:
             return StageDone(stage=job.stage, outcome=ending, measurement=measured(job), environment=ENVIRONMENT)
         return StageDone(stage=job.stage, outcome=ending, reason=f"{ending.value} for a test")
@@ -132,7 +148,7 @@ def test_events_tell_the_whole_story(tmp_path):
 
 
 def test_a_failed_trial_does_not_stop_the_others_and_runs_again_next_time(tmp_path):
-    first = run(tmp_path, FakeExecutor(endings={(92, 0): Outcome.CRASHED, (46, 0): Outcome.FAILED}))
+    first = run(tmp_path, FakeExecutor(endings={(92, 0): Outcome.CRASHED, (46, 0): Outcome.FAILED}), retries=0)
     assert not first.is_complete
     assert sorted(result.outcome.value for result in first.history.results) == ["crashed", "failed", "finished"]
     executor = FakeExecutor()
@@ -140,6 +156,177 @@ def test_a_failed_trial_does_not_stop_the_others_and_runs_again_next_time(tmp_pa
     assert sorted(lengths_and_seeds(executor)) == [(46, 0), (92, 0)]
     assert second.is_complete
     assert {record.attempt for record in second.history.stages.values()} == {1, 2}
+
+
+def outcomes_by_attempt(tmp_path, num_steps):
+    """What the journal holds of the trial of so many steps, an entry an attempt."""
+    whole = replay(tmp_path / "smoke" / "journal.jsonl")
+    [stages] = {entry.stages for entry in whole.records[0].trials if entry.num_steps == num_steps}
+    records = [record for record in whole.records if isinstance(record, StageRecord) and record.stage in stages]
+    return [(record.attempt, record.outcome.value) for record in records]
+
+
+def test_a_trial_whose_worker_is_lost_is_trained_again_at_once_each_attempt_recorded(tmp_path):
+    events, executor = [], FakeExecutor(endings={(92, 0): [Outcome.CRASHED, Outcome.FINISHED]})
+    assert run(tmp_path, executor, events.append).is_complete
+    lengths = [length for length, _ in lengths_and_seeds(executor)]
+    assert lengths[lengths.index(92) :][:2] == [92, 92]
+    assert outcomes_by_attempt(tmp_path, 92) == [(1, "crashed"), (2, "finished")]
+    ended = [event for event in events if isinstance(event, StageEnded)]
+    assert [event.outcome.value for event in ended] == ["finished"] * 3
+    assert "ratio 0.5, seed 0: crashed for a test; trying again" in [e.text for e in events if isinstance(e, Noticed)]
+
+
+@pytest.mark.parametrize("retries", [0, 1, 2])
+def test_it_is_trained_so_many_times_more_and_no_more(tmp_path, retries):
+    done = run(tmp_path, FakeExecutor(endings={(92, 0): Outcome.CRASHED}), retries=retries)
+    assert not done.is_complete
+    assert outcomes_by_attempt(tmp_path, 92) == [(n + 1, "crashed") for n in range(retries + 1)]
+    run(tmp_path, FakeExecutor(endings={(92, 0): Outcome.CRASHED}), retries=0)
+    assert outcomes_by_attempt(tmp_path, 92)[-1] == (retries + 2, "crashed")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DIVERGED, Outcome.FAILED])
+def test_a_trial_that_diverged_or_failed_is_not_tried_again(tmp_path, outcome):
+    run(tmp_path, FakeExecutor(endings={(92, 0): outcome}), retries=5)
+    assert outcomes_by_attempt(tmp_path, 92) == [(1, outcome.value)]
+
+
+def test_three_trials_whose_first_attempts_crash_alike_stop_the_sweep_with_the_cause(tmp_path):
+    again = [Outcome.CRASHED, Outcome.FINISHED]
+    executor = FakeExecutor(endings={(length, 0): list(again) for length in (46, 92, 138, 184)})
+    with pytest.raises(SweepError, match="first attempts at 3 trials ended alike: crashed for a test") as stopped:
+        run(tmp_path, executor, ratios="0.25,0.5,0.75,1.0")
+    assert stopped.value.exit_code == 1
+    assert not executor.is_open
+    history = read_history(tmp_path / "smoke" / "journal.jsonl")
+    assert history.damaged_lines == ()
+    assert sorted(r.outcome.value for r in history.results) == ["crashed", "finished", "finished", "missing"]
+    assert run(tmp_path, FakeExecutor(), ratios="0.25,0.5,0.75,1.0").is_complete
+
+
+def test_what_is_under_way_when_a_sweep_gives_up_is_stopped_with_a_checkpoint(tmp_path):
+    endings = {(length, 0): Outcome.CRASHED for length in (46, 92, 138)} | {(184, 0): Outcome.INTERRUPTED}
+    executor = FakeExecutor(capacity=4, endings=endings)
+    with pytest.raises(SweepError, match="ended alike"):
+        run(tmp_path, executor, ratios="0.25,0.5,0.75,1.0", retries=0)
+    history = read_history(tmp_path / "smoke" / "journal.jsonl")
+    assert executor.was_asked_to_stop
+    assert [r.outcome.value for r in history.results] == ["crashed", "crashed", "crashed", "interrupted"]
+
+
+def signals(*at):
+    """An `on_receive` that sends this process SIGINT at these calls (from 1)."""
+    calls = []
+
+    def on_receive():
+        calls.append(1)
+        for _ in range(at.count(len(calls))):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return on_receive
+
+
+def test_a_signal_asks_for_a_checkpoint_and_hears_how_each_trial_ends(tmp_path):
+    events = []
+    executor = FakeExecutor(capacity=2, on_receive=signals(1))
+    done = run(tmp_path, executor, events.append, ratios="0.25,0.5,0.75,1.0")
+    assert done.stopped_by == signal.SIGINT
+    assert executor.was_asked_to_stop
+    assert sorted(r.outcome.value for r in done.history.results) == ["finished", "finished", "missing", "missing"]
+    assert Noticed("stopping after a checkpoint, again to stop now") in events
+
+
+def test_without_checkpoints_none_is_promised(tmp_path):
+    events = []
+    run(tmp_path, FakeExecutor(capacity=3, on_receive=signals(1)), events.append, checkpoint_every="never")
+    assert Noticed("stopping, again to stop now") in events
+
+
+def test_a_second_signal_waits_for_nothing(tmp_path):
+    executor = FakeExecutor(capacity=2, on_receive=signals(1, 1))
+    done = run(tmp_path, executor, ratios="0.25,0.5,0.75,1.0")
+    assert done.stopped_by == signal.SIGINT
+    outcomes = sorted(r.outcome.value for r in done.history.results)
+    assert outcomes == ["finished", "interrupted", "missing", "missing"]
+
+
+def test_a_trial_that_crashes_while_the_sweep_stops_is_not_tried_again(tmp_path):
+    executor = FakeExecutor(on_receive=signals(1), endings={(n, 0): Outcome.CRASHED for n in (46, 92, 184)})
+    done = run(tmp_path, executor, retries=5)
+    assert len(executor.submitted) == 1
+    assert sorted(r.outcome.value for r in done.history.results) == ["crashed", "missing", "missing"]
+
+
+def test_a_third_signal_is_for_a_sweep_that_looks_at_none():
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert (stop.signal_number, stop.is_urgent) == (signal.SIGTERM, False)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert (stop.signal_number, stop.is_urgent) == (signal.SIGTERM, True)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def begin(tmp_path, plan, *numbers):
+    """As Workers do that are killed with the sweep."""
+    workspace = Workspace(tmp_path / "smoke")
+    for number in numbers:
+        StageStates(workspace.states(plan.stages[number].id)).write(5, b"a state")
+
+
+def test_a_sweep_that_goes_on_says_what_is_done_and_what_was_interrupted(tmp_path):
+    run(tmp_path, FakeExecutor(), ratios="0.5")
+    plan = plan_sweep(SweepRequest(recipe="smoke", ratios="0.5,0.75,1.0"))
+    unfinished = [n for n, stage in enumerate(plan.stages) if stage.stop_step != 92]
+    begin(tmp_path, plan, unfinished[0])
+    events = []
+    run(tmp_path, FakeExecutor(), events.append, ratios="0.5,0.75,1.0")
+    [started] = [event for event in events if isinstance(event, SweepStarted)]
+    assert (started.num_trials, started.num_done, started.num_interrupted) == (3, 1, 1)
+    assert started.num_steps == 138 + 184 - 5
+    begun = {event.stage: event.steps_done for event in events if isinstance(event, StageStarted)}
+    assert begun == {plan.stages[unfinished[0]].id: 5, plan.stages[unfinished[1]].id: 0}
+
+
+def test_one_that_was_stopped_counts_as_interrupted_and_one_that_crashed_does_not(tmp_path):
+    run(tmp_path, FakeExecutor(endings={(46, 0): Outcome.CRASHED, (92, 0): Outcome.INTERRUPTED}), retries=0)
+    events = []
+    run(tmp_path, FakeExecutor(), events.append)
+    [started] = [event for event in events if isinstance(event, SweepStarted)]
+    assert (started.num_done, started.num_interrupted) == (1, 1)
+
+
+def test_when_a_trial_is_done_its_checkpoints_go_and_the_others_stay(tmp_path):
+    plan = plan_sweep(SweepRequest(recipe="smoke"))
+    begin(tmp_path, plan, 0, 1, 2)
+    lengths = [(stage.stop_step, 0) for stage in plan.stages]
+    run(tmp_path, FakeExecutor(endings={lengths[0]: Outcome.CRASHED, lengths[1]: Outcome.DIVERGED}), retries=0)
+    folders = [path.name for path in (tmp_path / "smoke" / "states").iterdir()]
+    assert folders == [plan.stages[0].id]
+
+
+def test_checkpoints_that_a_killed_sweep_left_of_a_trial_that_is_done_go(tmp_path):
+    plan = run(tmp_path, FakeExecutor()).plan
+    begin(tmp_path, plan, 0, 1, 2)
+    run(tmp_path, FakeExecutor())
+    assert list((tmp_path / "smoke" / "states").iterdir()) == []
+
+
+def test_workers_are_told_where_checkpoints_are_kept_and_how_often(tmp_path):
+    told = []
+    for name, every in (("a", "60"), ("b", "0.25"), ("c", "never"), ("d", "0")):
+        executor = FakeExecutor()
+        run(tmp_path, executor, name=name, checkpoint_every=every)
+        told.append([(job.workspace, job.checkpoint_every) for job in executor.prepared])
+    assert told == [[(str(tmp_path / name), every)] for name, every in zip("abcd", (60, 0.25, None, None), strict=True)]
+
+
+@pytest.mark.parametrize("every", ["", "-1", "1e3", "nan", "inf", "1_0", "٣", "60s", " 60", "soon", "Never", "1" * 10])
+def test_what_is_no_number_of_seconds_is_refused_with_every_other_mistake(every):
+    with pytest.raises(UsageError) as refused:
+        plan_sweep(SweepRequest(recipe="smoke", checkpoint_every=every, retries=-1, seeds=0))
+    assert [problem.where for problem in refused.value.problems] == ["--checkpoint-every", "--seeds", "--retries"]
 
 
 def test_a_diverged_trial_is_not_trained_again(tmp_path):

@@ -183,6 +183,12 @@ def test_a_journal_of_every_format_reads(number: int) -> None:
     assert quarter.environment is not None
     assert (quarter.environment.torch, quarter.environment.threads) == ("2.6.0", 1)
     assert half.reason == "diverged at step 17"
+    measured = history.stages["epochs-50-0"].measurement
+    assert measured is not None
+    assert measured.resumed_at == {1: (), 2: (20, 30)}[number]
+    [lost] = [record for record in replay(GOLDEN[number]).records if getattr(record, "stage", "") == "epochs-50-0"][:1]
+    assert isinstance(lost, StageRecord)
+    assert lost.reached_step == {1: None, 2: 40}[number]
 
 
 def test_the_format_of_now_is_written_byte_for_byte(journal: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from sweep.api import SweepRequest, plan_sweep
 from sweep.recipe.datasets import DATASETS
@@ -22,6 +23,13 @@ CPU = torch.device("cpu")
 @cache
 def digits() -> Data:
     return Data.load("digits", Path("data"), CPU)
+
+
+class DrawingTask(ImageTask):
+    """Its model has dropout: whoever else draws from torch's generator changes the weights."""
+
+    def build_model(self, seed):
+        return nn.Sequential(nn.Dropout(0.1), super().build_model(seed))
 
 
 def smoke_recipe(*settings: str) -> Recipe:
@@ -64,3 +72,8 @@ def sha256(trained: Trained) -> str:
 
 def curve(evaluations: Evaluations) -> list[tuple[int, float, float | None]]:
     return list(zip(evaluations.steps, evaluations.accuracy, evaluations.loss, strict=True))
+
+
+def spiked(spike, num_steps=120):
+    """Ordinary rates but for one step, whose update spoils the weights."""
+    return [1e-3] * spike + [1e30] + [1e-3] * (num_steps - spike - 1)

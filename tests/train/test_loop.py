@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 from plain_loop import train_plainly
-from small_stages import curve, digits, sha256, smoke_job, smoke_recipe, smoke_task, train
-from torch import nn
+from slow_tasks import slowed
+from small_stages import DrawingTask, curve, digits, sha256, smoke_job, smoke_recipe, smoke_task, spiked, train
 from torch.overrides import TorchFunctionMode
 
-from sweep import clock
 from sweep.api import SweepRequest, run_sweep
 from sweep.errors import Outcome
 from sweep.run.executors.inline import InlineExecutor
@@ -21,13 +20,6 @@ from sweep.train.loop import READ_EVERY, start_stage, train_steps, weights_sha25
 from sweep.train.task import ImageTask
 
 EPOCH = 23  # steps of an epoch of smoke
-
-
-class DrawingTask(ImageTask):
-    """Its model has dropout: whoever else draws from torch's generator changes the weights."""
-
-    def build_model(self, seed):
-        return nn.Sequential(nn.Dropout(0.1), super().build_model(seed))
 
 
 class RecordingTask(ImageTask):
@@ -183,11 +175,6 @@ def test_the_batches_are_given_up_when_a_stage_ends_however_it_ends(no_warm_up):
 # Divergence
 
 
-def spiked(spike, num_steps=120):
-    """Ordinary rates but for one step, whose update spoils the weights."""
-    return [1e-3] * spike + [1e30] + [1e-3] * (num_steps - spike - 1)
-
-
 @pytest.mark.parametrize("spike", [0, READ_EVERY - 2, READ_EVERY - 1, READ_EVERY, 70, 118])
 def test_a_stage_diverges_at_the_first_step_whose_loss_is_not_finite(spike):
     rates = spiked(spike)
@@ -304,43 +291,6 @@ def test_training_reads_from_the_device_once_in_fifty_steps(monkeypatch, num_ste
 
 
 # Time, by a clock that only a test moves
-
-
-class Hands:
-    """A clock that stands still until it is told."""
-
-    def __init__(self):
-        self.seconds = 0.0
-
-    def perf_counter(self):
-        return self.seconds
-
-
-@pytest.fixture
-def hands(monkeypatch):
-    hands = Hands()
-    monkeypatch.setattr(clock, "time", hands)
-    return hands
-
-
-# Each part of the work takes a time of its own, so that a sum of seconds says what it is made of.
-SECONDS = {"order": 0.125, "draws": 0.25, "batch": 1, "loss": 100, "evaluate": 100_000, "build_model": 10_000_000}
-
-
-def slowed(task, hands, seconds=SECONDS):
-    """`task`, whose methods and whose source's move the hands of the clock by so many seconds each."""
-
-    def slow(method, duration):
-        def call(*args):
-            hands.seconds += duration
-            return method(*args)
-
-        return call
-
-    for name, duration in seconds.items():
-        owner = task if hasattr(task, name) else task.source
-        setattr(owner, name, slow(getattr(owner, name), duration))
-    return task
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Self
 
 from sweep.errors import MachineError
-from sweep.run.messages import Message, Prepared, Progressed, StageDone
+from sweep.run.messages import Message, Noted, Prepared, Progressed, StageDone
 from sweep.run.stop import StopRequest
 from sweep.run.worker import Worker
 from sweep.store.records import Environment, PrepareJob, StageJob
@@ -39,7 +39,10 @@ class InlineExecutor:
     def submit(self, job: StageJob) -> None:
         self._worker.do(job)
 
-    def receive(self, timeout_seconds: float) -> Progressed | StageDone | None:
+    def stop(self) -> None:
+        self._worker.stop()
+
+    def receive(self, timeout_seconds: float) -> Progressed | Noted | StageDone | None:
         message = self._said.popleft() if self._said else None
         assert not isinstance(message, Prepared)
         return message

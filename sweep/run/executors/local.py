@@ -7,7 +7,7 @@ from multiprocessing.connection import wait
 from typing import Self
 
 from sweep.run.executors.seat import Seat
-from sweep.run.messages import Progressed, StageDone
+from sweep.run.messages import Noted, Progressed, StageDone
 from sweep.run.placement import Placement
 from sweep.run.stop import StopRequest
 from sweep.store.records import Environment, PrepareJob, StageJob
@@ -53,7 +53,11 @@ class LocalExecutor:
     def submit(self, job: StageJob) -> None:
         next(seat for seat in self._seats if seat.is_free).submit(job)
 
-    def receive(self, timeout_seconds: float) -> Progressed | StageDone | None:
+    def stop(self) -> None:
+        for seat in self._seats:
+            seat.stop()
+
+    def receive(self, timeout_seconds: float) -> Progressed | Noted | StageDone | None:
         for seat in _with_news(self._seats, timeout_seconds):
             if (message := seat.receive()) is not None:
                 return message

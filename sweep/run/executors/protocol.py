@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, Self
 
-from sweep.run.messages import Progressed, StageDone
+from sweep.run.messages import Noted, Progressed, StageDone
 from sweep.run.stop import StopRequest
 from sweep.store.records import Environment, PrepareJob, StageJob
 
@@ -34,7 +34,14 @@ class Executor(Protocol):
         """Have a Stage trained; at most `capacity` of them are submitted and not done."""
         ...
 
-    def receive(self, timeout_seconds: float) -> Progressed | StageDone | None:
+    def stop(self) -> None:
+        """Have every Worker write a checkpoint of what it trains and stop; nothing is submitted any more.
+
+        Each Stage that is under way is answered as ever: as interrupted, or by how it ended meanwhile.
+        """
+        ...
+
+    def receive(self, timeout_seconds: float) -> Progressed | Noted | StageDone | None:
         """What a Worker says next; None when nothing was said in that time.
 
         Every submitted Stage is answered by exactly one StageDone, also when its Worker is lost.

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from sweep.errors import MachineError, Outcome, Problem
-from sweep.run.messages import Job, Message, Prepared, Progressed, StageDone, decode_message, encode
+from sweep.run.messages import Job, Message, Noted, Prepared, Progressed, StageDone, StopJob, decode_message, encode
 from sweep.store.durable import open_log
 from sweep.store.records import Environment, PrepareJob, StageJob
 from sweep.store.workspace import Workspace
@@ -76,7 +76,12 @@ class Seat:
         self._training = job.stage
         child.send(job)
 
-    def receive(self) -> Progressed | StageDone | None:
+    def stop(self) -> None:
+        """Ask the Worker for a checkpoint and to stop."""
+        if self._child is not None:
+            self._child.send(StopJob())
+
+    def receive(self) -> Progressed | Noted | StageDone | None:
         """What the Worker says, once there is news; None where it concerns nobody else."""
         child = self._child
         if child is None:

@@ -1,0 +1,111 @@
+"""The state between two steps, and what its Stage has measured up to there.
+
+A `State` is all that the next step depends on beside the recipe, the seed and the step's own values. A run that goes on
+from one is bit for bit the run that it was taken from, be it the same Stage or another one that begins there.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from sweep.store.states import UnusableState
+
+# Which implementation an optimizer takes is the recipe's to say: another one gives other bits.
+_IMPLEMENTATION = ("foreach", "fused")
+
+
+@dataclass(frozen=True)
+class State:
+    """After `step` steps of a run: weights and buffers, the optimizer's own state, and torch's generators.
+
+    A copy, on the CPU: the run that it is taken from goes on without changing it, and so does one that starts from it.
+    """
+
+    step: int
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+    cpu_generator: Tensor
+    device_generator: Tensor | None
+
+    @classmethod
+    def capture(cls, step: int, model: nn.Module, optimizer: Optimizer, device: torch.device) -> State:
+        on_gpu = device.type == "cuda"
+        return cls(
+            step,
+            _copied(model.state_dict()),
+            _copied(optimizer.state_dict()),
+            torch.get_rng_state(),
+            torch.cuda.get_rng_state(device) if on_gpu else None,
+        )
+
+    def restore(self, model: nn.Module, optimizer: Optimizer, device: torch.device) -> None:
+        """Put a model and an optimizer that were built anew, and torch's generators, into this state."""
+        model.load_state_dict(self.model)
+        own = [{key: group[key] for key in _IMPLEMENTATION if key in group} for group in optimizer.param_groups]
+        optimizer.load_state_dict(copy.deepcopy(self.optimizer))  # it keeps the tensors that it is given
+        for group, implementation in zip(optimizer.param_groups, own, strict=True):
+            group.update(implementation)
+        torch.set_rng_state(self.cpu_generator)
+        if self.device_generator is not None and device.type == "cuda":
+            torch.cuda.set_rng_state(self.device_generator, device)
+
+
+def _copied(value: Any) -> Any:
+    """A copy on the CPU, with every tensor's own strides; what is no tensor nor holds one is kept."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        copied = copy.copy(value)  # with the versions of its modules, which a state_dict carries as an attribute
+        copied.update({key: _copied(item) for key, item in value.items()})
+        return copied
+    return [_copied(item) for item in value] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class SoFar:
+    """What a Stage has measured up to a step, over all its attempts. An evaluation: steps done, accuracy, loss.
+
+    `resumed_at` are the steps at which an attempt went on from a checkpoint.
+    """
+
+    train_seconds: float = 0.0
+    data_wait_seconds: float = 0.0
+    eval_seconds: float = 0.0
+    startup_seconds: float = 0.0
+    images: int = 0
+    contention: float | None = None
+    evaluations: tuple[tuple[int, float, float], ...] = ()
+    resumed_at: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a Stage goes on from."""
+
+    state: State
+    so_far: SoFar
+
+    def encode(self) -> memoryview:
+        buffer = io.BytesIO()
+        torch.save({"state": vars(self.state), "so_far": asdict(self.so_far)}, buffer)
+        return buffer.getbuffer()
+
+
+def decode_checkpoint(content: bytes | memoryview) -> Checkpoint:
+    """What was encoded. Only tensors and plain values are read: code in it is refused, and never runs.
+
+    Raises:
+        UnusableState: it is no checkpoint.
+    """
+    try:
+        loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return Checkpoint(State(**loaded["state"]), SoFar(**loaded["so_far"]))
+    except Exception as error:  # torch raises half a dozen kinds
+        raise UnusableState(f"refused ({type(error).__name__})") from error
