@@ -22,7 +22,7 @@ from sweep.store.records import StageJob, encode_rates
 _SECONDS_BETWEEN_LOOKS = 0.1
 # Chosen: enough to write a checkpoint of several hundred MB. With the 2 s that a stuck Worker has to leave, all are
 # gone within five.
-_SECONDS_TO_SAVE = 2.5
+_SECONDS_TO_SAVE = 2.0
 
 
 @dataclass

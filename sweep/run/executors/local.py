@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from multiprocessing.connection import wait
 from typing import Self
 
-from sweep.run.executors.seat import Seat
+from sweep.clock import Stopwatch
+from sweep.run.executors.seat import SECONDS_TO_LEAVE, Seat
 from sweep.run.messages import Noted, Progressed, StageDone
 from sweep.run.placement import Placement
 from sweep.run.stop import StopRequest
@@ -31,8 +32,9 @@ class LocalExecutor:
     def __exit__(self, *error: object) -> None:
         for seat in self._seats:  # all of them first, so that the slow ones leave together
             seat.dismiss()
-        for seat in self._seats:
-            seat.end()
+        with Stopwatch() as watch:
+            for seat in self._seats:
+                seat.end(max(0.0, SECONDS_TO_LEAVE - watch.elapsed_seconds))
 
     @property
     def capacity(self) -> int:

@@ -24,7 +24,7 @@ from sweep.store.records import Environment, PrepareJob, StageJob
 from sweep.store.workspace import Workspace
 
 # Chosen: a Worker leaves by itself within milliseconds of its connection's end; one that is stuck is killed after this.
-_SECONDS_TO_LEAVE = 2.0
+SECONDS_TO_LEAVE = 2.0
 _LOG_LINES_SHOWN = 5
 
 
@@ -101,9 +101,10 @@ class Seat:
         if self._child is not None:
             self._child.connection.close()
 
-    def end(self) -> None:
+    def end(self, seconds_to_leave: float = SECONDS_TO_LEAVE) -> None:
+        """End the Worker: it has so long to leave by itself."""
         if self._child is not None:
-            self._child.end()
+            self._child.end(seconds_to_leave)
             self._child = None
 
     def _start(self) -> Child:
@@ -162,11 +163,11 @@ class Child:
         except (EOFError, OSError):
             return None
 
-    def end(self) -> str:
+    def end(self, seconds_to_leave: float = SECONDS_TO_LEAVE) -> str:
         """End the process and all of its group; says how it ended."""
         self.connection.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(_SECONDS_TO_LEAVE)
+            self.process.wait(seconds_to_leave)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         return _describe(self.process.wait())
