@@ -110,11 +110,9 @@ class Session:
         self.tell(SweepStarted(self.workspace.name, len(self.plan.trials), done, steps, interrupted))
 
     def _is_interrupted(self, stage: Stage, history: History) -> bool:
-        """Whether an earlier run began it and was stopped, or killed before it could say how it ended."""
+        """Whether an earlier run began it and was stopped, or killed before it could say how that ended."""
         record = history.stages.get(stage.id)
-        if record is None:
-            return self._states(stage).is_begun
-        return record.outcome is Outcome.INTERRUPTED
+        return self._states(stage).is_begun or (record is not None and record.outcome is Outcome.INTERRUPTED)
 
     def _record(self, stage: Stage, done: StageDone, attempt: int, reached_step: int | None) -> None:
         """Write down how an attempt has ended; a Stage that is done needs its checkpoints no more."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sweep.errors import MachineError, Problem
 from sweep.store.durable import make_folder, remove_file, remove_folder, write_bytes
 
 FORMAT = 1
@@ -43,13 +44,19 @@ class StageStates:
         """Make the folder: it says that the Stage was begun.
 
         Raises:
-            MachineError: it cannot be made.
+            MachineError: it cannot be made, or is a link.
         """
+        if self._is_link:
+            raise MachineError(Problem("is a link: a sweep writes only into its own folder", where=str(self.folder)))
         make_folder(self.folder)
 
     @property
     def is_begun(self) -> bool:
-        return self.folder.is_dir()
+        return self.folder.is_dir() and not self._is_link
+
+    @property
+    def _is_link(self) -> bool:
+        return self.folder.is_symlink() or self.folder.parent.is_symlink()
 
     def steps(self) -> list[int]:
         """The steps that there is a checkpoint of, the newest first."""
@@ -64,6 +71,8 @@ class StageStates:
         """
         self.begin()
         header = _Header(format=FORMAT, stage=self.folder.name, step=step).model_dump_json().encode() + b"\n"
+        if self._path(step).is_symlink():
+            remove_file(self._path(step))  # else what it points to would be replaced
         write_bytes(self._path(step), _checksum(header, content), b" ", header, content)
         self._remove_all_but(self.steps()[:_NUM_KEPT])
 
@@ -90,7 +99,8 @@ class StageStates:
 
     def remove_all(self) -> None:
         """Remove every checkpoint, and the folder: the Stage is done."""
-        remove_folder(self.folder)
+        if self.is_begun:
+            remove_folder(self.folder)
 
     def _path(self, step: int) -> Path:
         return self.folder / f"{step}{_SUFFIX}"

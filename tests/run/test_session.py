@@ -8,8 +8,8 @@ import pytest
 
 from sweep.api import SweepRequest, plan_sweep, run_sweep
 from sweep.errors import MachineError, Outcome, Problem, SweepError, UsageError
-from sweep.events import Noticed, StageEnded, StageStarted, SweepEnded, SweepStarted
-from sweep.run.messages import StageDone
+from sweep.events import Noticed, Progress, StageEnded, StageStarted, SweepEnded, SweepStarted
+from sweep.run.messages import Progressed, StageDone
 from sweep.run.stop import StopRequest
 from sweep.store.history import read_history
 from sweep.store.journal import replay
@@ -175,6 +175,26 @@ def test_a_trial_whose_worker_is_lost_is_trained_again_at_once_each_attempt_reco
     ended = [event for event in events if isinstance(event, StageEnded)]
     assert [event.outcome.value for event in ended] == ["finished"] * 3
     assert "ratio 0.5, seed 0: crashed for a test; trying again" in [e.text for e in events if isinstance(e, Noticed)]
+
+
+class ProgressingExecutor(FakeExecutor):
+    """Tells of 30 steps before each Stage's end."""
+
+    def receive(self, timeout_seconds):
+        if self.waiting and self.told is not self.waiting[0]:
+            self.told = self.waiting[0]
+            return Progressed(progress=Progress(self.told.stage, 30, 1.0, None, None, 100.0))
+        return super().receive(timeout_seconds)
+
+    told = None
+
+
+def test_how_far_a_lost_attempt_had_come_is_on_record(tmp_path):
+    executor = ProgressingExecutor(endings={(92, 0): [Outcome.CRASHED, Outcome.FINISHED], (46, 0): Outcome.FAILED})
+    run(tmp_path, executor)
+    records = [r for r in replay(tmp_path / "smoke" / "journal.jsonl").records if isinstance(r, StageRecord)]
+    reached = {(record.outcome.value, record.reached_step) for record in records}
+    assert reached == {("crashed", 30), ("finished", None), ("failed", None)}
 
 
 @pytest.mark.parametrize("retries", [0, 1, 2])

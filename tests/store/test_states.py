@@ -153,6 +153,36 @@ def test_a_file_in_the_way_of_the_folder_is_explained(states: StageStates) -> No
         states.write(1, CONTENT)
 
 
+@pytest.mark.parametrize("linked", ["states", "states/0123456789abcdef"])
+def test_what_a_link_points_to_outside_is_neither_read_nor_written_nor_removed(tmp_path: Path, linked: str) -> None:
+    outside = StageStates(tmp_path / "outside" / "0123456789abcdef")
+    outside.write(400, CONTENT)
+    before = path_of(outside, 400).read_bytes()
+    link = tmp_path / "sweep" / linked
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside.folder.parent if linked == "states" else outside.folder)
+    states = StageStates(tmp_path / "sweep" / "states" / "0123456789abcdef")
+    assert states.steps() == []
+    assert not states.is_begun
+    with pytest.raises(MachineError, match="is a link"):
+        states.write(500, CONTENT)
+    states.remove_all()
+    assert [path.name for path in outside.folder.iterdir()] == ["400.state"]
+    assert path_of(outside, 400).read_bytes() == before
+
+
+def test_a_link_in_the_place_of_a_checkpoint_is_replaced_and_not_what_it_points_to(
+    states: StageStates, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").write_text("as it was")
+    states.begin()
+    path_of(states, 400).symlink_to(tmp_path / "outside")
+    states.write(400, CONTENT)
+    assert bytes(states.read(400)) == CONTENT
+    assert not path_of(states, 400).is_symlink()
+    assert (tmp_path / "outside").read_text() == "as it was"
+
+
 def test_when_a_stage_is_done_its_folder_goes(states: StageStates) -> None:
     states.remove_all()  # of one that was never begun
     states.write(400, CONTENT)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from interrupted_stages import train_in_parts
 from PIL import Image
 from small_folder import CLASSES, SMALL, small_recipe, write_folder
 from small_stages import CPU
@@ -251,6 +252,15 @@ def test_a_resnet_is_trained_and_evaluated_on_image_files(whole_folder):
         assert trained.measurement.data_wait_seconds > 0
     assert done[0].measurement.weights_sha256 == done[1].measurement.weights_sha256
     assert done[0].measurement.evaluations == done[1].measurement.evaluations
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stage_of_image_files_that_was_interrupted_goes_on_to_the_same_bits(whole_folder, tmp_path, workers):
+    whole = train_in_worker(whole_folder, workers=workers).measurement
+    job = stage_job(small_recipe(workers=workers))
+    parts = train_in_parts(job, tmp_path, (3, 4, 7), lambda: make_task(whole_folder, workers=workers)).measurement
+    assert parts.resumed_at == (3, 4, 7)
+    assert (parts.weights_sha256, parts.evaluations) == (whole.weights_sha256, whole.evaluations)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
