@@ -115,10 +115,14 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print events, a line of JSON each, and no table.")] = False,
 ) -> None:
     """Train a recipe at every ratio and print what each costs and gives. Trains only what is missing."""
+    if json and quiet:
+        from sweep.errors import Problem, UsageError
+
+        raise UsageError(Problem("does not go with --json, which prints no table", where="--quiet"))
     if dry_run:
         from sweep.api import plan_sweep
 
-        _print_plan(plan_sweep(_request(context)))
+        _print_plan(plan_sweep(_request(context)), PlanFormat.JSON if json else PlanFormat.TABLE)
     elif json:
         _run_for_a_program(_request(context))
     else:
@@ -150,12 +154,7 @@ def plan(
     made = plan_sweep(_request(context))
     if rates is not None:
         write_rates(made, rates)
-    if output is PlanFormat.JSON:
-        from sweep.report.plan_view import plan_to_json
-
-        _stdout().write(plan_to_json(made))
-    else:
-        _print_plan(made)
+    _print_plan(made, output)
 
 
 @app.command()
@@ -224,9 +223,10 @@ def get_data(
 def list_recipes() -> None:
     """List the shipped recipes with what each one is."""
     from sweep.recipe.library import shipped_recipes, summary_line
+    from sweep.report.grid import draw
+    from sweep.report.listing import recipes_grid
 
-    lines = [f"{name:<24}{summary_line(path)}" for name, path in shipped_recipes().items()]
-    _stdout().write("\n".join(lines))
+    draw(recipes_grid({name: summary_line(path) for name, path in shipped_recipes().items()}), _stdout())
 
 
 @recipes_app.command("show")
@@ -294,11 +294,14 @@ def _exit(done: SweepRun) -> None:
         raise typer.Exit(1)
 
 
-def _print_plan(made: Plan) -> None:
+def _print_plan(made: Plan, output: PlanFormat) -> None:
     from sweep.report.grid import draw
-    from sweep.report.plan_view import plan_grid
+    from sweep.report.plan_view import plan_grid, plan_to_json
 
-    draw(plan_grid(made), _stdout())
+    if output is PlanFormat.JSON:
+        _stdout().write(plan_to_json(made))
+    else:
+        draw(plan_grid(made), _stdout())
 
 
 def _print_scaled(scaled: ScaledRecipe, output: ScaleFormat) -> None:
@@ -345,7 +348,7 @@ def _stderr() -> Screen:
 def _complain(text: str) -> None:
     from sweep.printable import printable
 
-    _stderr().write(printable(text))
+    _stderr().say(printable(text))
 
 
 def _complain_of(error: SweepError) -> None:

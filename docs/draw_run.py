@@ -24,17 +24,21 @@ WIDTH = 104
 
 
 class Snapshot:
-    """Passes events on, and keeps how the bars stand when the sixth of eight trials has ended and two are under way."""
+    """Passes events on, and draws the bars once: when five of the eight trials have ended and two are under way."""
 
     def __init__(self, view: BarView, screen: Screen) -> None:
-        self.view, self.screen, self.num_ended, self.is_taken = view, screen, 0, False
+        self.view, self.screen = view, screen
+        self.num_ended, self.under_way, self.is_taken = 0, set[str](), False
 
     def __call__(self, event: events.Event) -> None:
         self.view(event)
-        self.num_ended += isinstance(event, events.StageEnded)
-        running = self.view.draw()
-        if self.num_ended == 5 and isinstance(event, events.Progress) and not self.is_taken and event.steps_done > 250:
-            self.screen.print(running)
+        if isinstance(event, events.StageEnded):
+            self.num_ended += 1
+            self.under_way.discard(event.stage)
+        elif isinstance(event, events.Progress):
+            self.under_way.add(event.stage)
+        if self.num_ended == 5 and len(self.under_way) == 2 and not self.is_taken:
+            self.screen.print(self.view.draw())
             self.is_taken = True
 
 

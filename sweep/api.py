@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sweep.errors import Complaints, Interrupted, Problem, UsageError
@@ -14,7 +15,7 @@ from sweep.plan.stages import Plan, make_plan
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import Ratio, parse_ratios
 from sweep.recipe.library import LoadedRecipe, Override, load_recipe, parse_settings
-from sweep.recipe.schema import Recipe, nearest
+from sweep.recipe.schema import nearest
 from sweep.run.executors.local import LocalExecutor
 from sweep.run.executors.protocol import Executor
 from sweep.run.placement import Placement, num_cores, parse_jobs, place, visible_gpus
@@ -46,7 +47,7 @@ class SweepRequest:
     seeds: int = 1
     method: str | None = None
     device: str = "auto"
-    jobs: str = "1"
+    jobs: int | str = 1
     threads: int | None = None
     data_path: str | None = None
     price: float | None = None
@@ -55,7 +56,7 @@ class SweepRequest:
     fresh: bool = False
     settings: tuple[str, ...] = ()
     retries: int = 1
-    checkpoint_every: str = "60"
+    checkpoint_every: float | str = 60
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,9 @@ def _overrides(request: SweepRequest) -> tuple[Override, ...]:
 def _check_options(request: SweepRequest) -> None:
     complaints = Complaints()
     with complaints:
-        parse_jobs(request.jobs)
+        parse_jobs(str(request.jobs))
     with complaints:
-        _parse_checkpoint_every(request.checkpoint_every)
+        _parse_checkpoint_every(str(request.checkpoint_every))
     problems = complaints.problems
     if not 1 <= request.seeds <= _MAX_SEEDS:
         problems.append(Problem(f"{request.seeds} is not a number of seeds from 1 to {_MAX_SEEDS}", where="--seeds"))
@@ -204,35 +205,20 @@ def run_sweep(
     Raises:
         UsageError: with every mistake in the options and in the recipe, or when the folder holds another sweep.
         MachineError: data, disk, lock or device.
-        SweepError: it was stopped, since several trials in turn lost their workers in the same way.
+        SweepError: it gave up, since the first attempts at several trials crashed alike.
     """
     plan = plan_sweep(request)
     workspace = _workspace(request, plan.loaded.name)
-    placement = _place(request, plan.loaded.recipe, workspace)
+    placement, remarks = _place(request, plan.loaded, workspace)
     with StopRequest() as stop:
         if request.fresh:
             _set_aside(workspace, tell)
         with workspace.locked():
-            recipe = plan.loaded.recipe
-            session = Session(
-                plan=plan,
-                workspace=workspace,
-                make_executor=lambda num_stages: make_executor(workspace, placement.at_most(num_stages)),
-                prepare_job=PrepareJob(
-                    recipe=recipe.model_dump(mode="json"),
-                    device=request.device,
-                    threads=placement.threads,
-                    workspace=str(workspace.folder.absolute()),
-                    checkpoint_every=_parse_checkpoint_every(request.checkpoint_every),
-                ),
-                price=recipe.price,
-                num_retries=request.retries,
-                tell=tell,
-            )
-            for warning in (*plan.warnings, *_crowding(placement)):
-                tell(Noticed(f"warning: {warning}"))
+            for remark in (*(f"warning: {warning}" for warning in plan.warnings), *remarks):
+                tell(Noticed(remark))
+            make = partial(_make_executor, make_executor, workspace, placement)
             try:
-                history = session.run(stop)
+                history = _session(request, plan, workspace, placement, make, tell).run(stop)
             except Interrupted:
                 history = read_history(workspace.journal)
     done = SweepRun(plan, workspace, history, stop.signal_number)
@@ -240,24 +226,61 @@ def run_sweep(
     return done
 
 
-def _place(request: SweepRequest, recipe: Recipe, workspace: Workspace) -> Placement:
-    """A sweep keeps the number of threads that its first run has fixed, unless another one is asked for."""
-    gpus = visible_gpus() if request.jobs != "1" and request.device != "cpu" else ()
+def _make_executor(
+    make: Callable[[Workspace, Placement], Executor], workspace: Workspace, placement: Placement, num_stages: int
+) -> Executor:
+    return make(workspace, placement.at_most(num_stages))
+
+
+def _session(
+    request: SweepRequest,
+    plan: Plan,
+    workspace: Workspace,
+    placement: Placement,
+    make_executor: Callable[[int], Executor],
+    tell: Listener,
+) -> Session:
+    recipe = plan.loaded.recipe
+    prepare_job = PrepareJob(
+        recipe=recipe.model_dump(mode="json"),
+        device=placement.device,
+        threads=placement.threads,
+        workspace=str(workspace.folder.absolute()),
+        checkpoint_every=_parse_checkpoint_every(str(request.checkpoint_every)),
+    )
+    return Session(plan, workspace, make_executor, prepare_job, recipe.price, request.retries, tell)
+
+
+def _place(request: SweepRequest, loaded: LoadedRecipe, workspace: Workspace) -> tuple[Placement, list[str]]:
+    """Where the sweep computes, and what there is to say of it.
+
+    A sweep keeps the number of threads that its first run has fixed, unless an option asks for another one.
+    """
+    jobs = parse_jobs(str(request.jobs))
+    gpus = visible_gpus() if jobs != 1 and request.device != "cpu" else ()
     first = None if request.fresh else read_history(workspace.journal).first_start
-    threads = recipe.threads or (first.environment.threads if first else None)
-    return place(parse_jobs(request.jobs), request.device, threads, num_cores(), gpus)
+    threads, remarks = loaded.recipe.threads, []
+    is_asked_for = loaded.places.get("threads") in ("--threads", "--set")
+    if first is not None and not is_asked_for:
+        if threads not in (None, first.environment.threads):
+            remarks = [
+                f"threads: {first.environment.threads}, as in this sweep's first run (the recipe says {threads})"
+            ]
+        threads = first.environment.threads
+    placement = place(jobs, request.device, threads, num_cores(), gpus)
+    return placement, [*remarks, *(f"warning: {problem}" for problem in _crowding(placement))]
 
 
 def _crowding(placement: Placement) -> list[Problem]:
     wanted = placement.jobs * placement.threads
     if wanted <= num_cores():
         return []
-    message = f"{placement.jobs} jobs of {placement.threads} threads on {num_cores()} cores get into each other's way"
-    return [Problem(message, where="--jobs", fix="take fewer --jobs or --threads")]
+    where = "--jobs" if placement.jobs > 1 else "--threads"
+    return [Problem(f"{wanted} threads on {num_cores()} cores get into each other's way", where, fix="take fewer")]
 
 
 def _set_aside(workspace: Workspace, tell: Callable[[Event], None]) -> None:
-    if workspace.folder.exists():
+    if workspace.journal.exists():
         with workspace.locked():
             target = workspace.set_aside()
         tell(Noticed(f"set the old results aside as {target}"))

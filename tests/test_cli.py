@@ -248,8 +248,15 @@ def test_the_default_recipe_keeps_what_it_promises(sweep, tmp_path):
 
 
 def test_recipes_are_listed_and_shown(sweep):
-    names = [line.split()[0] for line in sweep("recipes", "list").stdout.splitlines()]
-    assert names == ["cifar10_resnet18", "digits", "fashion_mnist", "fashion_mnist_wsd", "imagenet_resnet50", "smoke"]
+    rows = [line.split() for line in sweep("recipes", "list").stdout.splitlines()[4:]]
+    assert [row[0] for row in rows if row] == [
+        "cifar10_resnet18",
+        "digits",
+        "fashion_mnist",
+        "fashion_mnist_wsd",
+        "imagenet_resnet50",
+        "smoke",
+    ]
     shown = sweep("recipes", "show", "digits").stdout
     assert shown == (Path(__file__).parent.parent / "recipes" / "digits.yaml").read_text()
     assert_refused(sweep("recipes", "show", "digit"), 2, "did you mean 'digits'?")
@@ -263,7 +270,7 @@ def test_absent_data_stops_before_anything_trains_with_the_command_that_gets_it(
 
 def test_a_file_where_the_results_should_be_is_an_error_of_the_machine(sweep, tmp_path):
     (tmp_path / "results").write_text("in the way")
-    assert_refused(sweep("run", "smoke", "--results", tmp_path / "results"), 3, "--results")
+    assert_refused(sweep("run", "smoke", "--results", tmp_path / "results"), 3, "a file is in the way")
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", ".hidden", "-x", "x" * 100, ""])
@@ -473,3 +480,29 @@ def test_the_script_for_completion_is_shown(sweep, shell):
     run = sweep("--show-completion", shell)
     assert run.returncode == 0
     assert "_SWEEP_COMPLETE" in run.stdout
+
+
+def test_a_program_gets_the_plan_as_json_and_no_half_measures(sweep, tmp_path):
+    dry = sweep("run", "smoke", "--dry-run", "--json", "--results", tmp_path)
+    assert json.loads(dry.stdout)["total_steps"] == 46 + 92 + 184
+    assert_refused(sweep("run", "smoke", "--json", "--quiet", "--results", tmp_path), 2, "--quiet")
+
+
+def test_a_sweep_that_cannot_be_read_is_listed_as_such(sweep, smoke_results, tmp_path):
+    shutil.copytree(smoke_results, tmp_path / "results")
+    (tmp_path / "results" / "broken").mkdir()
+    (tmp_path / "results" / "broken" / "journal.jsonl").write_text("nothing that makes sense\n")
+    run = sweep("list", "--results", tmp_path / "results")
+    assert run.returncode == 0
+    assert re.search(r"broken +damaged", run.stdout)
+    assert re.search(r"smoke +smoke +complete", run.stdout)
+
+
+def test_the_doctor_needs_none_of_the_packages_that_it_looks_for(command, tmp_path):
+    for package in ("filelock", "numpy", "pandas"):
+        (tmp_path / f"{package}.py").write_text("raise ModuleNotFoundError('not here')\n")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    run = subprocess.run([command, "doctor"], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert "internal error" not in run.stderr
+    assert re.search(r"torch +broken", run.stdout)
+    assert run.returncode == 3

@@ -43,7 +43,7 @@ def test_every_command_and_option_stands_in_the_readme():
     for words, options in commands().items():
         assert words in README
         for option in options:
-            assert f"`{option}" in README, f"{words} {option}"
+            assert re.search(rf"`{option}(?![\w-])", README), f"{words} {option}"
 
 
 def test_the_readme_names_no_option_that_is_not_there():
@@ -84,6 +84,12 @@ def test_the_workflows_are_whole_and_run_what_ci_runs():
     assert [step.split()[:2] for step in steps[1:]] == [["sweep", "run"], ["sweep", "report"], ["sweep", "report"]]
     known = {option for options in commands().values() for option in options}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(steps))) <= known
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/ci.md", "docs/scaling-rules.md"])
+def test_every_link_to_a_file_leads_somewhere(page):
+    for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", (ROOT / page).read_text()):
+        assert link.startswith("https://") or (ROOT / page).parent.joinpath(link).exists(), link
 
 
 def test_every_recipe_stands_in_the_readme():

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
 import termios
@@ -108,6 +109,7 @@ def test_a_terminal_without_utf_8_gets_ascii(on_terminal, tmp_path):
         *[(["report", "reference-fashion-mnist"], columns) for columns in (20, 40, 60, 80, 100, 160)],
         *[(["plan", "fashion_mnist"], columns) for columns in (20, 40, 80, 160)],
         *[(["list"], columns) for columns in (20, 40, 80)],
+        (["recipes", "list"], 40),
         (["doctor"], 40),
     ],
 )
@@ -116,6 +118,7 @@ def test_no_command_loses_a_word_on_a_narrow_terminal(on_terminal, sweep, argume
     lines, _ = on_terminal(*arguments, columns=columns)
     wide = sweep(*arguments).stdout.split()
     text = "".join("".join(lines).split())
-    words = {word for word in wide if not set(word) <= {"─"} and len(word) < 10}
+    # Sizes and ages differ from one moment to the next.
+    words = {word for word in wide if not set(word) <= {"─"} and len(word) < 10 and not re.match(r"\d", word)}
     assert words
     assert not {word for word in words if word not in text}

@@ -67,4 +67,5 @@ def _spelled(value: object) -> str:
     if isinstance(value, str):
         is_plain = _WORD.fullmatch(value) and yaml.safe_load(value) == value
         return value if is_plain else yaml.safe_dump(value, default_style='"', width=float("inf")).strip()
-    return "null" if value is None else repr(value).lower()
+    # YAML 1.1 takes 5e-05 for a text, and 5.0e-05 for the number that YAML 1.2 takes both for.
+    return "null" if value is None else re.sub(r"^(-?\d+)e", r"\1.0e", repr(value).lower())

@@ -21,7 +21,6 @@ from sweep.errors import Problem
 
 # The interpreter that we run in: the one on the path may be another.
 _PYTHON = shlex.quote(sys.executable)
-DEFAULT_DATA_PATH = "data"
 
 
 # Whatever else lies in a folder of images is not one; as torchvision's ImageFolder has it.
@@ -44,6 +43,28 @@ class DataFile:
 
     def __post_init__(self) -> None:
         assert self.sha256 or self.md5, f"{self.path} has no checksum"
+
+    def problem(self, root: Path) -> str | None:
+        """What is wrong with the file below `root`: absent, damaged, truncated or altered."""
+        path = root / self.path
+        if not os.path.isfile(path):
+            return "the file is absent"
+        try:
+            content = read_content(path)
+        except (OSError, EOFError, zlib.error) as error:
+            return f"the file is damaged ({error})"
+        return self.content_problem(content)
+
+    def content_problem(self, content: bytes) -> str | None:
+        """Why `content` is not this file's."""
+        if self.num_bytes is not None and len(content) < self.num_bytes:
+            return f"the file is truncated ({len(content)} of {self.num_bytes} bytes)"
+        if self.sha256 is not None and hashlib.sha256(content).hexdigest() != self.sha256:
+            return "the file was altered (its sha256 differs)"
+        # Against damage, not against an attacker: it is all that CIFAR's publisher gives.
+        if self.md5 is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != self.md5:
+            return "the file is not whole (its md5 differs)"
+        return None
 
 
 @dataclass(frozen=True)
@@ -73,6 +94,8 @@ class Dataset:
     root: Callable[[Path], Path | None]
     how_to_get: Callable[[Path], str]  # given the data path, in words or as a command
     image_files: bool = False
+    shadows: tuple[str, ...] = ()  # files below the root that torchvision reads, unchecked, rather than `files`
+    folder: str = ""  # the folder below `data` that our recipes look for it in
     is_in_torchvision: bool = False  # whether its class of this name downloads it
     package: SystemPackage | None = None
 
@@ -84,11 +107,16 @@ class Dataset:
         root = self.root(data_path)
         if root is None or not any(os.path.exists(root / file.path) for file in self.files):
             return [Problem(f"dataset {self.name} is absent", where=str(root or data_path), key="dataset", fix=fix)]
-        found = ((file, _file_problem(root / file.path, file)) for file in self.files)
-        return [
+        found = ((file, file.problem(root)) for file in self.files)
+        problems = [
             Problem(f"dataset {self.name}: {problem}", where=str(root / file.path), key="dataset", fix=fix)
             for file, problem in found
             if problem
+        ]
+        return problems + [
+            Problem("is read in place of the files that are checked", str(root / path), "dataset", fix="remove it")
+            for path in self.shadows
+            if os.path.exists(root / path)
         ]
 
 
@@ -133,23 +161,6 @@ def _count_problem(images_by_class: dict[str, int], num_classes: int, num_images
         return f"no image in {empty[0]}" + (f" (and {len(empty) - 1} more)" if len(empty) > 1 else "")
     total = sum(images_by_class.values())
     return f"{total} images, of {num_images}" if total != num_images else None
-
-
-def _file_problem(path: Path, file: DataFile) -> str | None:
-    if not os.path.isfile(path):
-        return "the file is absent"
-    try:
-        content = read_content(path)
-    except (OSError, EOFError, zlib.error) as error:
-        return f"the file is damaged ({error})"
-    if file.num_bytes is not None and len(content) < file.num_bytes:
-        return f"the file is truncated ({len(content)} of {file.num_bytes} bytes)"
-    if file.sha256 is not None and hashlib.sha256(content).hexdigest() != file.sha256:
-        return "the file was altered (its sha256 differs)"
-    # Against damage, not against an attacker: it is all that CIFAR's publisher gives.
-    if file.md5 is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != file.md5:
-        return "the file is not whole (its md5 differs)"
-    return None
 
 
 def read_content(path: Path) -> bytes:
@@ -225,6 +236,7 @@ DATASETS: dict[str, Dataset] = {
             ),
         ),
         root=lambda data_path: data_path / "FashionMNIST" / "raw",
+        shadows=("../processed/training.pt", "../processed/test.pt"),  # of torchvision before 0.9
         how_to_get=_own_command("FashionMNIST"),
         is_in_torchvision=True,
         package=SystemPackage("dataset-fashion-mnist", Path("/usr/share/datasets/fashion-mnist")),  # Debian's
@@ -264,6 +276,7 @@ DATASETS: dict[str, Dataset] = {
         files=(),
         root=lambda data_path: data_path,
         how_to_get=_imagenet_layout,
+        folder="imagenet",
         image_files=True,
     ),
 }

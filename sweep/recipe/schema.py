@@ -183,7 +183,10 @@ class Recipe(BaseModel):
     method: Method = Field("epochs", description="ours: what a ratio scales")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="ours: first seed of a sweep")
     threads: int | None = Field(
-        None, ge=1, le=4096, description="ours: CPU threads of a training process; default: all cores"
+        None,
+        ge=1,
+        le=4096,
+        description="ours: CPU threads of a training process; default: the cores, shared among the jobs",
     )
     workers: int | None = Field(
         None, ge=0, le=1024, description="datasets of image files: processes that decode; default: as many as threads"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sweep.printable import one_line
 from sweep.report.cells import age_text, size_text
 from sweep.report.grid import Grid
-from sweep.store.catalogue import SweepSummary
+
+if TYPE_CHECKING:  # at run time it brings the packages along that the doctor may find missing
+    from sweep.store.catalogue import SweepSummary
 
 
 def sweeps_grid(sweeps: list[SweepSummary], results: Path) -> Grid:
@@ -29,11 +32,19 @@ def sweeps_grid(sweeps: list[SweepSummary], results: Path) -> Grid:
 
 
 def _state(sweep: SweepSummary) -> str:
+    if sweep.problem is not None:
+        return sweep.problem
     if sweep.is_running:
         return "running"
     if sweep.num_finished == sweep.num_trials:
         return "complete"
     return f"{sweep.num_failed} failed" if sweep.num_failed else "incomplete"
+
+
+def recipes_grid(summaries: Mapping[str, str]) -> Grid:
+    """A row for each shipped recipe: its name, and what it is."""
+    headers = ("recipe", "what it is")
+    return Grid("recipes", headers, tuple(summaries.items()), texts=frozenset(headers))
 
 
 def findings_grid(findings: Iterable[tuple[str, str, str, str | None]]) -> Grid:

@@ -23,7 +23,7 @@ from sweep.report.cells import clock_text, duration_text, percent_text
 from sweep.report.screen import Screen
 
 # Chosen by looking at terminals of 40, 80 and 160 columns.
-_WIDE, _MEDIUM = 100, 60
+_WIDE, _MEDIUM = 120, 60
 _LABEL_WIDTH = 22
 _ROW = "{ratio:>8}  {seed:>4}  {time:>10}  {accuracy:>8}  {outcome}"
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import Any
 
 from sweep.errors import MachineError
 from sweep.recipe.datasets import DATASETS
-from sweep.run.placement import num_cores, visible_gpus
+from sweep.run.placement import driver_gpus, num_cores
 
 _PACKAGE = "budget-sweep"
 # Chosen: importing torch takes two seconds, and a minute on a cold network disk.
@@ -70,15 +71,11 @@ def _version(name: str) -> str | None:
 
 
 def _torch() -> Iterator[Finding]:
-    run = subprocess.run(
-        [sys.executable, "-P", "-m", "sweep.train.survey"], capture_output=True, text=True, timeout=_SECONDS_TO_IMPORT
-    )
-    if run.returncode != 0:
-        last = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
+    survey = _survey()
+    if isinstance(survey, str):
         command = f"{sys.executable} -m pip install --force-reinstall torch torchvision"
-        yield Finding("torch", State.BROKEN, f"cannot be imported: {last}", command)
+        yield Finding("torch", State.BROKEN, f"cannot be imported: {survey}", command)
         return
-    survey = json.loads(run.stdout)
     yield Finding("torch", State.OK, f"torch {survey['torch']}, torchvision {survey['torchvision']}")
     yield Finding("cpu", State.OK, f"{survey['cpu']}, {num_cores()} cores to use")
     for gpu in survey["gpus"]:
@@ -87,25 +84,41 @@ def _torch() -> Iterator[Finding]:
         yield _no_gpu(survey["cuda"])
 
 
+def _survey() -> dict[str, Any] | str:
+    """What torch says of itself, or why it says nothing."""
+    command = [sys.executable, "-P", "-m", "sweep.train.survey"]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS_TO_IMPORT)
+    except subprocess.TimeoutExpired:
+        return f"it took more than {_SECONDS_TO_IMPORT} s"
+    try:
+        found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
+        return (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
+    return found
+
+
 def _no_gpu(cuda: str | None) -> Finding:
     try:
-        num_listed = len(visible_gpus())
+        num_listed = len(driver_gpus())
     except MachineError as error:
         return Finding("gpu", State.ABSENT, str(error))
     if not num_listed:
         return Finding("gpu", State.ABSENT, "training is on the CPU")
-    build = f"built for CUDA {cuda}: is the driver older?" if cuda else "built without CUDA"
+    build = (
+        f"built for CUDA {cuda}: is the driver older, or CUDA_VISIBLE_DEVICES set?" if cuda else "built without CUDA"
+    )
     fix = "install the torch that https://pytorch.org/get-started shows for this driver"
     return Finding("gpu", State.ABSENT, f"the driver shows {num_listed}, and torch none ({build})", fix)
 
 
 def _datasets(data_path: Path) -> Iterator[Finding]:
     for name, dataset in DATASETS.items():
-        problems = dataset.problems(data_path)
+        problems = dataset.problems(data_path / dataset.folder)
         if problems:
             yield Finding(name, State.ABSENT, problems[0].message, problems[0].fix)
         else:
-            yield Finding(name, State.OK, str(dataset.root(data_path)))
+            yield Finding(name, State.OK, str(dataset.root(data_path / dataset.folder)))
 
 
 def _folder(subject: str, folder: Path) -> Finding:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sweep.errors import MachineError, Problem, UsageError
 
 MAX_JOBS = 1024
+_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _SECONDS_TO_LIST = 30.0
 
 
 @dataclass(frozen=True)
 class Placement:
-    """`jobs` Workers at a time, of `threads` CPU threads each. `gpus` pins each of them to one, by the value of its
-    CUDA_VISIBLE_DEVICES; where it is empty, none is pinned."""
+    """`jobs` Workers at a time, of `threads` CPU threads each, on `device`. `gpus` pins each of them to one, by the
+    value of its CUDA_VISIBLE_DEVICES; where it is empty, none is pinned."""
 
     jobs: int
     threads: int
+    device: str = "auto"
     gpus: tuple[str, ...] = ()
 
     def at_most(self, jobs: int) -> Placement:
@@ -35,7 +40,7 @@ def parse_jobs(text: str) -> int | None:
     """
     if text == "auto":
         return None
-    if text.isascii() and text.isdecimal() and 1 <= int(text[:5]) <= MAX_JOBS:
+    if re.fullmatch("[1-9][0-9]{0,3}", text) and int(text) <= MAX_JOBS:
         return int(text)
     raise UsageError(
         Problem(f"{text!r} is no number of jobs from 1 to {MAX_JOBS}", where="--jobs", fix="write 2 or auto")
@@ -54,15 +59,17 @@ def place(jobs: int | None, device: str, threads: int | None, num_cores: int, gp
     if device.startswith("cuda:") or jobs == 1:
         if jobs not in (None, 1):
             raise _too_many(jobs, 1, "name no single GPU to use several: --device cuda")
-        return Placement(1, threads or num_cores)
+        return Placement(1, threads or num_cores, device)
+    # Several jobs are told where to compute: one that saw no GPU would else go on with the CPU.
     if device == "cuda" or (device == "auto" and gpus):
         if jobs is not None and jobs > len(gpus):
-            raise _too_many(jobs, len(gpus), "there is one job a GPU; CUDA_VISIBLE_DEVICES says which may be used")
+            fix = "there is one job a GPU, of those that CUDA_VISIBLE_DEVICES shows; or take --device cpu"
+            raise _too_many(jobs, len(gpus), fix)
         jobs = jobs or max(1, len(gpus))
-        return Placement(jobs, threads or max(1, num_cores // jobs), gpus[:jobs])
+        return Placement(jobs, threads or max(1, num_cores // jobs), "cuda", gpus[:jobs])
     if jobs is None:
-        return Placement(max(1, num_cores // (threads or 1)), threads or 1)
-    return Placement(jobs, threads or max(1, num_cores // jobs))
+        return Placement(max(1, num_cores // (threads or 1)), threads or 1, "cpu")
+    return Placement(jobs, threads or max(1, num_cores // jobs), "cpu")
 
 
 def _too_many(jobs: int, num_gpus: int, fix: str) -> UsageError:
@@ -70,8 +77,18 @@ def _too_many(jobs: int, num_gpus: int, fix: str) -> UsageError:
 
 
 def num_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores that this process may use: those that it may run on, or fewer where a container's quota says so."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, _quota()))
+
+
+def _quota() -> int:
+    """The whole cores of the control group's quota (`docker run --cpus 2`); as good as none where it has none."""
+    try:
+        quota, period = _CPU_MAX.read_text(encoding="ascii").split()
+        return int(quota) // int(period)
+    except (OSError, ValueError):  # no such file, or "max"
+        return sys.maxsize
 
 
 def visible_gpus() -> tuple[str, ...]:
@@ -85,7 +102,16 @@ def visible_gpus() -> tuple[str, ...]:
     """
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
-        return tuple(_up_to_the_first_absent(chosen.split(",")))
+        return tuple(dict.fromkeys(_up_to_the_first_absent(chosen.split(","))))
+    return driver_gpus()
+
+
+def driver_gpus() -> tuple[str, ...]:
+    """The UUIDs of the GPUs that the driver knows; none where there is no driver.
+
+    Raises:
+        MachineError: nvidia-smi is there and gives no answer.
+    """
     program = shutil.which("nvidia-smi")
     if program is None:
         return ()

@@ -16,7 +16,7 @@ from sweep.store.workspace import Workspace, list_workspaces, open_workspace
 
 @dataclass(frozen=True)
 class SweepSummary:
-    """One sweep at a glance. `age_seconds` counts from its last start; None where it has none, or a damaged one."""
+    """One sweep at a glance. `age_seconds` counts from its last start; `problem` says why there is none to be read."""
 
     name: str
     recipe: str
@@ -26,6 +26,7 @@ class SweepSummary:
     is_running: bool
     num_bytes: int
     age_seconds: float | None
+    problem: str | None = None
 
 
 def read_sweep(results: Path, name: str | None) -> tuple[Workspace, History]:
@@ -56,17 +57,19 @@ def _newest(results: Path) -> tuple[Workspace, History]:
 
 
 def list_sweeps(results: Path) -> list[SweepSummary]:
-    """Every sweep under `results`, the newest first.
-
-    Raises:
-        MachineError: a journal cannot be read.
-    """
+    """Every sweep under `results`, the newest first; at the end those that cannot be read."""
     found = [_summary(workspace) for workspace in list_workspaces(results)]
     return sorted(found, key=lambda sweep: (sweep.age_seconds is None, sweep.age_seconds))
 
 
 def _summary(workspace: Workspace) -> SweepSummary:
-    history = read_history(workspace.journal)
+    problem: str | None = None
+    try:
+        history = read_history(workspace.journal)
+    except MachineError as error:
+        history, problem = History((), {}, ()), error.problems[0].message
+    if not history.starts and problem is None:
+        problem = "damaged"
     outcomes = [result.outcome for result in history.results]
     start = history.last_start
     return SweepSummary(
@@ -78,4 +81,5 @@ def _summary(workspace: Workspace) -> SweepSummary:
         is_running=workspace.is_locked(),
         num_bytes=workspace.num_bytes(),
         age_seconds=seconds_since(start.started_at) if start else None,
+        problem=problem,
     )

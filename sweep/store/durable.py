@@ -108,6 +108,16 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
+def remove(path: Path) -> None:
+    """Remove a file.
+
+    Raises:
+        MachineError: it cannot be removed.
+    """
+    with _explained(path):
+        path.unlink()
+
+
 def rename(path: Path, target: Path) -> None:
     """Rename a file or folder, durably.
 
@@ -146,10 +156,10 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         fixes = {
             errno.ENOSPC: "the disk is full: free some space and run the same command again; nothing recorded is lost",
-            errno.EROFS: "the disk is read-only: choose another folder with --results",
-            errno.EACCES: "no permission: choose another folder with --results",
-            errno.ENOTDIR: "a file is in the way: choose another folder with --results",
-            errno.EEXIST: "a file is in the way: choose another folder with --results",
+            errno.EROFS: "the disk is read-only: choose another place for it",
+            errno.EACCES: "no permission: choose another place for it",
+            errno.ENOTDIR: "a file is in the way: choose another place for it",
+            errno.EEXIST: "a file is in the way: choose another place for it",
         }
         fix = fixes.get(error.errno or 0)
         raise MachineError(

@@ -6,11 +6,12 @@ torchvision is imported only where it downloads.
 from __future__ import annotations
 
 import zlib
+from http.client import HTTPException
 from pathlib import Path
 
 from sweep.errors import MachineError, Problem
 from sweep.recipe.datasets import Dataset, read_content
-from sweep.store.durable import make_folder, write_bytes
+from sweep.store.durable import make_folder, remove, write_bytes
 
 
 def fetch(dataset: Dataset, data_path: Path) -> str:
@@ -24,8 +25,8 @@ def fetch(dataset: Dataset, data_path: Path) -> str:
         return "is there already"
     if not dataset.is_in_torchvision:
         raise MachineError(problems)
-    if _unpack(dataset, data_path) and not dataset.problems(data_path):
-        assert dataset.package is not None
+    _remove_damaged(dataset, data_path)
+    if dataset.package is not None and _unpack(dataset, dataset.package.folder, data_path):
         return f"taken from {dataset.package.folder}"
     _download(dataset, data_path)
     if problems := dataset.problems(data_path):
@@ -33,19 +34,29 @@ def fetch(dataset: Dataset, data_path: Path) -> str:
     return "downloaded"
 
 
-def _unpack(dataset: Dataset, data_path: Path) -> bool:
-    """Take the files from a package of the system; False where it is not installed, or damaged."""
+def _remove_damaged(dataset: Dataset, data_path: Path) -> None:
+    """torchvision downloads nothing where files of the right names are, whatever is in them."""
     root = dataset.root(data_path)
-    if dataset.package is None or root is None or not dataset.package.folder.is_dir():
+    assert root is not None
+    for file in dataset.files:
+        if (root / file.path).is_file() and file.problem(root):
+            remove(root / file.path)
+
+
+def _unpack(dataset: Dataset, package: Path, data_path: Path) -> bool:
+    """Take the files from a package of the system; False where it is not installed, damaged or other data."""
+    root = dataset.root(data_path)
+    assert root is not None
+    try:
+        contents = {file: read_content(package / f"{file.path}.gz") for file in dataset.files}
+    except (OSError, EOFError, zlib.error):
+        return False
+    if any(file.content_problem(content) for file, content in contents.items()):
         return False
     make_folder(root)
-    for file in dataset.files:
-        try:
-            content = read_content(dataset.package.folder / f"{file.path}.gz")
-        except (OSError, EOFError, zlib.error):
-            return False
+    for file, content in contents.items():
         write_bytes(root / file.path, content)
-    return True
+    return not dataset.problems(data_path)
 
 
 def _download(dataset: Dataset, data_path: Path) -> None:
@@ -55,7 +66,8 @@ def _download(dataset: Dataset, data_path: Path) -> None:
     try:
         for train in (True, False):
             getattr(datasets, dataset.name)(data_path, train=train, download=True)
-    except (OSError, EOFError, RuntimeError) as error:  # torchvision raises any of them without a network
+    # torchvision raises any of them without a network, or when what it was sent is something else.
+    except (OSError, EOFError, RuntimeError, ValueError, AssertionError, HTTPException) as error:
         message = f"dataset {dataset.name} cannot be downloaded: {error}"
         raise MachineError(Problem(message, where=str(data_path), fix=_offline(dataset, data_path))) from error
 

@@ -186,7 +186,7 @@ def test_a_running_trial_shows_what_is_known_and_what_there_is_room_for() -> Non
     assert bars_after(*EVENTS[:3], width=40)[1] == "0.5 seed 0   50 % epoch 5.0 of 10"
 
 
-@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 160])
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 119, 120, 160])
 def test_a_bar_is_one_line_whatever_the_width(width: int) -> None:
     jobs = [StageStarted(str(number), "0.123456789", number, 1000.0, 100) for number in range(5)]
     told = [Progress(job.stage, 50, 999.9, 0.123, 0.99999, 123_456_789.0) for job in jobs]

@@ -19,12 +19,14 @@ def torch(monkeypatch):
 
     def run(command, **options):
         assert command[-1] == "sweep.train.survey"
+        if told.error is TimeoutError:
+            raise subprocess.TimeoutExpired(command, 300)
         if told.error:
             return subprocess.CompletedProcess(command, 1, "", told.error)
-        return subprocess.CompletedProcess(command, 0, json.dumps(told.survey), "")
+        return subprocess.CompletedProcess(command, 0, "a greeting\n" + json.dumps(told.survey), "")
 
     monkeypatch.setattr(doctor.subprocess, "run", run)
-    monkeypatch.setattr(doctor, "visible_gpus", lambda: ())
+    monkeypatch.setattr(doctor, "driver_gpus", lambda: ())
     return told
 
 
@@ -62,13 +64,22 @@ def test_a_torch_that_cannot_be_imported_is_told_by_its_last_line(torch, tmp_pat
     assert "pip install --force-reinstall torch torchvision" in finding.fix
 
 
+def test_a_torch_that_never_comes_back_is_told(torch, tmp_path):
+    torch.error = TimeoutError
+    assert found(tmp_path, "torch").state is State.BROKEN
+
+
+def test_image_files_are_looked_for_where_their_recipe_expects_them(torch, tmp_path):
+    assert f"{tmp_path / 'imagenet'}/train/CLASS" in found(tmp_path, "ImageNet").fix
+
+
 def test_every_gpu_is_shown_with_its_memory(torch, tmp_path):
     torch.survey["gpus"] = [{"name": "A100", "num_bytes": 80_000_000_000}]
     assert found(tmp_path, "gpu").detail == "A100, 80 GB"
 
 
 def test_a_gpu_that_torch_does_not_see_is_explained(torch, tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "visible_gpus", lambda: ("GPU-a",))
+    monkeypatch.setattr(doctor, "driver_gpus", lambda: ("GPU-a",))
     gpu = found(tmp_path, "gpu")
     assert (gpu.state, gpu.detail) == (State.ABSENT, "the driver shows 1, and torch none (built without CUDA)")
     assert "pytorch.org" in gpu.fix

@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 
 from sweep.api import SweepRequest, plan_sweep
 from sweep.errors import Interrupted, MachineError, Outcome
@@ -186,6 +187,28 @@ def test_a_lost_worker_is_told_with_its_signal_and_replaced(jobs, tmp_path):
         assert (tmp_path / done.log).is_file()
         executor.submit(jobs[1])
         assert answer(executor)[0].outcome is Outcome.FINISHED
+
+
+def test_after_a_worker_that_could_not_prepare_again_the_next_stage_gets_a_new_one(jobs, tmp_path, monkeypatch):
+    with LocalExecutor(Workspace(tmp_path), ONE_JOB) as executor:
+        executor.prepare(PREPARE, StopRequest())
+        os.kill(worker_of(executor), signal.SIGKILL)
+        executor.submit(jobs[0])
+        assert answer(executor)[0].outcome is Outcome.CRASHED
+        [seat] = executor._seats
+        whole, seat._prepare_job = seat._prepare_job, prepare_job(f"data_path={tmp_path}", recipe="fashion_mnist")
+        executor.submit(jobs[0])
+        done, _ = answer(executor)
+        assert (done.outcome, "FashionMNIST is absent" in done.reason) == (Outcome.FAILED, True)
+        seat._prepare_job = whole
+        executor.submit(jobs[0])
+        assert answer(executor)[0].outcome is Outcome.FINISHED
+
+
+def test_a_worker_that_replaces_another_computes_where_that_one_did(tmp_path):
+    with LocalExecutor(Workspace(tmp_path), ONE_JOB) as executor:
+        executor.prepare(PREPARE.model_copy(update={"device": "auto"}), StopRequest())
+        assert executor._seats[0]._prepare_job.device == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def test_a_worker_that_dies_while_it_prepares_is_an_error_that_shows_its_log(tmp_path, monkeypatch):

@@ -1,10 +1,12 @@
 """How many jobs, with how many threads each, on which GPU: told by arguments, environment and a stand-in nvidia-smi."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
 from sweep.errors import MachineError, UsageError
+from sweep.run import placement
 from sweep.run.placement import Placement, parse_jobs, place, visible_gpus
 
 GPUS = ("GPU-a", "GPU-b", "GPU-c")
@@ -15,7 +17,7 @@ def test_jobs_are_a_number_or_auto(text, jobs):
     assert parse_jobs(text) == jobs
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "", "two", "1.5", "1025", "9" * 99, "٣", "AUTO", " 2"])
+@pytest.mark.parametrize("text", ["0", "-1", "", "two", "1.5", "1025", "9" * 99, "00010000", "٣", "AUTO", " 2"])
 def test_other_jobs_are_refused(text):
     with pytest.raises(UsageError, match="--jobs"):
         parse_jobs(text)
@@ -36,22 +38,25 @@ def test_other_jobs_are_refused(text):
 )
 def test_on_the_cpu_jobs_share_the_cores(jobs, threads, cores, expected):
     placed = place(jobs, "cpu", threads, cores, gpus=())
-    assert placed == place(jobs, "auto", threads, cores, gpus=()) == Placement(*expected)
+    assert (placed.jobs, placed.threads, placed.device, placed.gpus) == (*expected, "cpu", ())
     assert place(jobs, "cpu", threads, cores, GPUS) == placed  # GPUs that are not asked for are not used
+    on_auto = place(jobs, "auto", threads, cores, gpus=())
+    # One job may look for a GPU itself; several are told, so that none of them decides otherwise.
+    assert on_auto == (replace(placed, device="auto") if jobs == 1 else placed)
 
 
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_on_gpus_each_job_has_one_of_its_own(device):
-    assert place(2, device, None, 12, GPUS) == Placement(2, 6, ("GPU-a", "GPU-b"))
-    assert place(None, device, None, 12, GPUS) == Placement(3, 4, GPUS)
-    assert place(3, device, 2, 12, GPUS) == Placement(3, 2, GPUS)
+    assert place(2, device, None, 12, GPUS) == Placement(2, 6, "cuda", ("GPU-a", "GPU-b"))
+    assert place(None, device, None, 12, GPUS) == Placement(3, 4, "cuda", GPUS)
+    assert place(3, device, 2, 12, GPUS) == Placement(3, 2, "cuda", GPUS)
     with pytest.raises(UsageError, match=r"4 jobs, but 3 GPUs.*CUDA_VISIBLE_DEVICES"):
         place(4, device, None, 12, GPUS)
 
 
 def test_a_single_job_is_not_pinned_and_takes_the_device_it_is_told():
-    assert place(1, "cuda", None, 12, GPUS) == place(1, "cuda:2", None, 12, GPUS) == Placement(1, 12)
-    assert place(None, "cuda:2", None, 12, GPUS) == Placement(1, 12)
+    assert place(1, "cuda", None, 12, GPUS) == Placement(1, 12, "cuda")
+    assert place(1, "cuda:2", None, 12, GPUS) == place(None, "cuda:2", None, 12, GPUS) == Placement(1, 12, "cuda:2")
 
 
 def test_several_jobs_do_not_fit_on_a_gpu_that_is_named():
@@ -60,15 +65,27 @@ def test_several_jobs_do_not_fit_on_a_gpu_that_is_named():
 
 
 def test_cuda_where_none_is_seen_is_one_job_that_will_say_so_itself():
-    assert place(None, "cuda", None, 8, ()) == Placement(1, 8)
+    assert place(None, "cuda", None, 8, ()) == Placement(1, 8, "cuda")
     with pytest.raises(UsageError, match="2 jobs, but 0 GPUs"):
         place(2, "cuda", None, 8, ())
 
 
 def test_there_are_no_more_workers_than_work():
-    assert Placement(8, 2, GPUS).at_most(2) == Placement(2, 2, GPUS)
+    assert Placement(8, 2, "cuda", GPUS).at_most(2) == Placement(2, 2, "cuda", GPUS)
     assert Placement(2, 2).at_most(5) == Placement(2, 2)
     assert Placement(2, 2).at_most(0) == Placement(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("200000 100000", 2), ("150000 100000", 1), ("50000 100000", 1), ("max 100000", 64), (None, 64)],
+)
+def test_a_containers_quota_limits_the_cores(tmp_path, monkeypatch, quota, cores):
+    monkeypatch.setattr(placement.os, "sched_getaffinity", lambda pid: set(range(64)))
+    monkeypatch.setattr(placement, "_CPU_MAX", tmp_path / "cpu.max")
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert placement.num_cores() == cores
 
 
 @pytest.fixture
@@ -108,6 +125,7 @@ def test_a_driver_that_fails_is_an_error_with_the_way_out(smi):
         ("-1", ()),
         ("1,-1,2", ("1",)),
         ("1,,2", ("1",)),
+        ("0,0,1,0", ("0", "1")),
     ],
 )
 def test_the_environment_has_the_last_word_as_cuda_reads_it(smi, monkeypatch, value, gpus):

@@ -395,6 +395,22 @@ def test_a_sweep_keeps_its_number_of_threads_unless_another_one_is_asked_for(tmp
     assert threads_of(ratios="0.25", threads=3, fresh=True) == [3]
 
 
+def test_the_recipes_own_threads_do_not_change_those_that_a_sweep_began_with(tmp_path):
+    with_two = ENVIRONMENT.model_copy(update={"threads": 2})
+    run(tmp_path, FakeExecutor(environment=with_two), ratios="0.25", threads=2)  # smoke itself says 1
+    executor, told = FakeExecutor(environment=with_two), []
+    run(tmp_path, executor, told.append, ratios="0.25,0.5")
+    assert [job.threads for job in executor.prepared] == [2]
+    assert Noticed("threads: 2, as in this sweep's first run (the recipe says 1)") in told
+
+
+def test_fresh_sets_nothing_aside_where_nothing_was_recorded(tmp_path):
+    for _ in range(2):
+        with pytest.raises(MachineError):
+            run(tmp_path, FakeExecutor(environment=MachineError("no such device")), fresh=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["smoke"]
+
+
 def test_more_threads_than_cores_are_warned_of(tmp_path):
     from sweep.run.placement import num_cores
 

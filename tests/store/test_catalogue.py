@@ -1,5 +1,6 @@
 """Sweeps are found by name or age, and listed with what became of them."""
 
+import hashlib
 import os
 from datetime import UTC, datetime, timedelta
 
@@ -87,3 +88,13 @@ def test_a_damaged_start_makes_a_sweep_the_last_of_the_list(results):
     (results / "broken" / "journal.jsonl").write_bytes(b"nothing that makes sense\n")
     last = list_sweeps(results)[-1]
     assert (last.name, last.recipe, last.num_trials, last.age_seconds) == ("broken", "", 0, None)
+    assert last.problem == "damaged"
+
+
+def test_a_sweep_of_a_newer_version_hides_no_other(results):
+    journal = results / "new" / "journal.jsonl"
+    body = journal.read_bytes().partition(b" ")[2].rstrip(b"\n").replace(b'"format":', b'"format":99')
+    journal.write_bytes(hashlib.sha256(body).hexdigest()[:16].encode() + b" " + body + b"\n")
+    listed = {sweep.name: sweep.problem for sweep in list_sweeps(results)}
+    assert listed["new"].startswith("made by a newer version (format 99")
+    assert (listed["failing"], listed["old"]) == (None, None)

@@ -138,7 +138,7 @@ def test_a_file_in_the_way_of_a_folder_is_explained(tmp_path: Path, write: Calla
     (problem,) = caught.value.problems
     assert problem.where is not None
     assert problem.where.startswith(str(path))
-    assert problem.fix == "a file is in the way: choose another folder with --results"
+    assert problem.fix == "a file is in the way: choose another place for it"
     assert path.read_text() == "a file"
 
 

@@ -5,6 +5,7 @@ import hashlib
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
+from urllib.error import URLError
 
 import pytest
 
@@ -68,6 +69,38 @@ def test_a_damaged_file_is_replaced(dataset, downloads, tmp_path):
     (tmp_path / "FashionMNIST" / "raw" / "labels").write_bytes(b"lab")
     assert fetch(dataset, tmp_path).startswith("taken from")
     assert dataset.problems(tmp_path) == []
+
+
+def test_other_content_of_a_package_is_not_put_over_what_is_whole(dataset, downloads, tmp_path):
+    serve(tmp_path)
+    raw = tmp_path / "FashionMNIST" / "raw"
+    (raw / "labels").unlink()
+    (dataset.package.folder / "images.gz").write_bytes(gzip.compress(b"other"))
+    downloads.serve = serve
+    assert fetch(dataset, tmp_path) == "downloaded"
+    assert (raw / "images").read_bytes() == CONTENT["images"]
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"pixels" * 99, b"Pixels" + b"pixels" * 99])
+def test_a_file_that_is_not_whole_is_out_of_the_way_of_a_download(dataset, downloads, tmp_path, content):
+    """torchvision itself downloads nothing where files of the right names are."""
+    serve(tmp_path)
+    raw = tmp_path / "FashionMNIST" / "raw"
+    (raw / "images").write_bytes(content)
+    downloads.serve = lambda root: None if (raw / "images").exists() else serve(root)
+    assert fetch(replace(dataset, package=None), tmp_path) == "downloaded"
+    assert dataset.problems(tmp_path) == []
+
+
+def test_torchvision_itself_is_asked_and_its_failure_told(tmp_path, monkeypatch):
+    import torchvision.datasets.mnist as mnist
+
+    def no_network(*arguments, **options):
+        raise URLError("no network")
+
+    monkeypatch.setattr(mnist, "download_and_extract_archive", no_network)
+    with pytest.raises(MachineError, match="FashionMNIST cannot be downloaded"):
+        fetch(replace(DATASETS["FashionMNIST"], package=None), tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["absent", "torn", "altered", "folder"])

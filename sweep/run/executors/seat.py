@@ -66,6 +66,9 @@ class Seat:
         assert isinstance(message, Prepared)
         if message.environment is None:
             raise MachineError(message.problems)
+        if self._prepare_job is not None and self._prepare_job.device == "auto":
+            # A Worker that replaces this one chooses no other device.
+            self._prepare_job = self._prepare_job.model_copy(update={"device": message.environment.device_kind})
         return message.environment
 
     def submit(self, job: StageJob) -> None:
@@ -117,6 +120,7 @@ class Seat:
         return self._answer(Outcome.CRASHED, reason)
 
     def _unprepared(self, message: Prepared) -> StageDone | None:
+        self.end()  # it has nothing to train on; the next Stage gets a new one
         return self._answer(Outcome.FAILED, "; ".join(str(problem) for problem in message.problems))
 
     def _answer(self, outcome: Outcome, reason: str) -> StageDone | None:
