@@ -55,7 +55,7 @@ class SweepRequest:
     fresh: bool = False
     settings: tuple[str, ...] = ()
     retries: int = 1
-    checkpoint_every: str = "60"
+    checkpoint_every: float | str = 60
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _check_options(request: SweepRequest) -> None:
     with complaints:
         parse_jobs(str(request.jobs))
     with complaints:
-        _parse_checkpoint_every(request.checkpoint_every)
+        _parse_checkpoint_every(str(request.checkpoint_every))
     problems = complaints.problems
     if not 1 <= request.seeds <= _MAX_SEEDS:
         problems.append(Problem(f"{request.seeds} is not a number of seeds from 1 to {_MAX_SEEDS}", where="--seeds"))
@@ -204,7 +204,7 @@ def run_sweep(
     Raises:
         UsageError: with every mistake in the options and in the recipe, or when the folder holds another sweep.
         MachineError: data, disk, lock or device.
-        SweepError: it was stopped, since several trials in turn lost their workers in the same way.
+        SweepError: it gave up, since the first attempts at several trials crashed alike.
     """
     plan = plan_sweep(request)
     workspace = _workspace(request, plan.loaded.name)
@@ -243,7 +243,7 @@ def _session(
             device=placement.device,
             threads=placement.threads,
             workspace=str(workspace.folder.absolute()),
-            checkpoint_every=_parse_checkpoint_every(request.checkpoint_every),
+            checkpoint_every=_parse_checkpoint_every(str(request.checkpoint_every)),
         ),
         price=recipe.price,
         num_retries=request.retries,
