@@ -120,7 +120,6 @@ class BarView:
 
     def __enter__(self) -> Self:
         self._live.start()
-        self._clock.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -128,10 +127,10 @@ class BarView:
 
     def __call__(self, event: events.Event) -> None:
         match event:
-            case events.Noticed() | events.SweepStarted():
+            case events.Noticed():
                 self._screen.say(one_line(_headline(event)))
-        match event:
             case events.SweepStarted():
+                self._screen.say(one_line(_headline(event)))
                 self._started = event
                 self._clock = Stopwatch().__enter__()  # the start-up is no part of a trial's time
             case events.StageStarted():

@@ -41,8 +41,9 @@ class _Running:
 class Dispatch:
     """One run's Stages on their way.
 
-    `record(stage, done, reached_step)` writes down how an attempt has ended; `steps_saved` are those of a Stage that it
-    goes on from; `saves` says whether checkpoints are written.
+    `record(stage, done, reached_step)` writes down how an attempt has ended. `steps_saved` looks on the disk for how
+    many of a Stage's steps it goes on from; `saved` is what that said of all that wait, by their ids. `saves` says
+    whether checkpoints are written.
     """
 
     executor: Executor
@@ -50,6 +51,7 @@ class Dispatch:
     retries: Retries
     record: Callable[[Stage, StageDone, int | None], None]
     steps_saved: Callable[[Stage], int]
+    saved: dict[str, int]
     saves: bool
     tell: Listener
     stop: StopRequest
@@ -78,11 +80,11 @@ class Dispatch:
         """Remove from what waits the Stage to begin now."""
         free_beside = self.executor.capacity - len(self._running) - 1
         busy = [running.steps_left for running in self._running.values()] + [0] * free_beside
-        left = [stage.num_steps - self.steps_saved(stage) for stage in self.waiting]
+        left = [stage.num_steps - self.saved[stage.id] for stage in self.waiting]
         return self.waiting.pop(choose_next(left, busy))
 
     def _begin(self, stage: Stage) -> None:
-        saved = self.steps_saved(stage)
+        saved = self.saved[stage.id]
         self._running[stage.id] = _Running(stage, saved)
         lengths, seed = stage.trial.timeline.lengths, stage.trial.seed
         epochs = float(lengths.num_epochs)
@@ -108,6 +110,7 @@ class Dispatch:
         self.record(stage, done, reached)
         if self.retries.note(done) and not self._is_stopping:
             self.tell(Noticed(f"{_name(stage)}: {done.reason}; trying again"))
+            self.saved[stage.id] = self.steps_saved(stage)  # the attempt may have written checkpoints
             self.waiting.insert(0, stage)
         else:
             self.tell(_ended(stage, done))

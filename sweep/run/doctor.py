@@ -47,7 +47,7 @@ class Finding:
 
 def examine(results: Path, data_path: Path) -> list[Finding]:
     """Look at the packages, the devices, the datasets and the disks."""
-    return [_packages(), *_torch(), *_datasets(data_path), _folder("results", results)]
+    return [_packages(), *_torch(), *_datasets(data_path), _results(results)]
 
 
 def _packages() -> Finding:
@@ -121,13 +121,13 @@ def _datasets(data_path: Path) -> Iterator[Finding]:
             yield Finding(name, State.OK, str(dataset.root(data_path / dataset.folder)))
 
 
-def _folder(subject: str, folder: Path) -> Finding:
+def _results(folder: Path) -> Finding:
     """Whether `folder` can be written, and how much room there is where it is, or where it would be made."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not there.is_dir():
-        return Finding(subject, State.BROKEN, f"{there} is a file", "name another folder with --results")
+        return Finding("results", State.BROKEN, f"{there} is a file", "name another folder with --results")
     if not os.access(there, os.W_OK | os.X_OK):
-        return Finding(subject, State.BROKEN, f"{there} cannot be written", "name another folder with --results")
+        return Finding("results", State.BROKEN, f"{there} cannot be written", "name another folder with --results")
     free = shutil.disk_usage(there).free
     text = f"{folder}: {free / 1e9:.1f} GB free"
-    return Finding(subject, State.OK, text, "little room: free some" if free < _LITTLE_BYTES else None)
+    return Finding("results", State.OK, text, "little room: free some" if free < _LITTLE_BYTES else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sweep.clock import utc_now
@@ -54,14 +54,15 @@ class Session:
                 check_environment(history.first_start, environment, str(self.workspace.folder))
                 environment = environment.model_copy(update={"git_commit": git_commit()})
                 self._record_start(history, environment, executor.capacity)
-                self._tell_start(missing, history)
+                saved = {stage.id: self._steps_saved(stage) for stage in missing}
+                self._tell_start(missing, saved, history)
                 retries = Retries(self.num_retries, history)
 
                 def record(stage: Stage, done: StageDone, reached_step: int | None) -> None:
                     self._record(stage, done, retries.attempt(stage.id), reached_step)
 
                 saves = self.prepare_job.checkpoint_every is not None
-                Dispatch(executor, missing, retries, record, self._steps_saved, saves, self.tell, stop).run()
+                Dispatch(executor, missing, retries, record, self._steps_saved, saved, saves, self.tell, stop).run()
         else:
             self._record_start(history, history.last_start.environment, history.last_start.jobs)
         return read_history(self.workspace.journal)
@@ -103,8 +104,8 @@ class Session:
         if last is None or any(getattr(last, field) != getattr(record, field) for field in news):
             append(self.workspace.journal, record)
 
-    def _tell_start(self, missing: list[Stage], history: History) -> None:
-        steps = sum(stage.num_steps - self._steps_saved(stage) for stage in missing)
+    def _tell_start(self, missing: list[Stage], saved: Mapping[str, int], history: History) -> None:
+        steps = sum(stage.num_steps - saved[stage.id] for stage in missing)
         done = len(self.plan.stages) - len(missing)
         interrupted = sum(self._is_interrupted(stage, history) for stage in missing)
         self.tell(SweepStarted(self.workspace.name, len(self.plan.trials), done, steps, interrupted))

@@ -129,13 +129,13 @@ def rename(path: Path, target: Path) -> None:
         _sync_folder(target.parent)
 
 
-def remove_file(path: Path) -> None:
+def discard_file(path: Path) -> None:
     """Remove what is disposable; where it cannot be removed, it stays."""
     with suppress(OSError):
         path.unlink()
 
 
-def remove_folder(path: Path) -> None:
+def discard_folder(path: Path) -> None:
     """Remove a folder of what is disposable, with all that is in it; what cannot be removed stays."""
     shutil.rmtree(path, ignore_errors=True)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sweep.errors import MachineError, Problem
-from sweep.store.durable import make_folder, remove_file, remove_folder, write_bytes
+from sweep.store.durable import discard_file, discard_folder, make_folder, write_bytes
 
 FORMAT = 1
 # The one before is for the case that the newest is damaged.
@@ -72,7 +72,7 @@ class StageStates:
         self.begin()
         header = _Header(format=FORMAT, stage=self.folder.name, step=step).model_dump_json().encode() + b"\n"
         if self._path(step).is_symlink():
-            remove_file(self._path(step))  # else what it points to would be replaced
+            discard_file(self._path(step))  # else what it points to would be replaced
         write_bytes(self._path(step), _checksum(header, content), b" ", header, content)
         self._remove_all_but(self.steps()[:_NUM_KEPT])
 
@@ -95,12 +95,12 @@ class StageStates:
 
     def remove(self, step: int) -> None:
         """Remove one checkpoint."""
-        remove_file(self._path(step))
+        discard_file(self._path(step))
 
     def remove_all(self) -> None:
         """Remove every checkpoint, and the folder: the Stage is done."""
         if self.is_begun:
-            remove_folder(self.folder)
+            discard_folder(self.folder)
 
     def _path(self, step: int) -> Path:
         return self.folder / f"{step}{_SUFFIX}"
@@ -120,7 +120,7 @@ class StageStates:
         kept = {self._path(step) for step in steps}
         for path in self.folder.iterdir():
             if path not in kept:
-                remove_file(path)
+                discard_file(path)
 
 
 def _checksum(*parts: bytes | memoryview) -> bytes:

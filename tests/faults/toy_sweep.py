@@ -13,27 +13,19 @@ import signal
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
+
+from histories import ENVIRONMENT
 from processes import check_invariants
 
 from sweep.api import SweepRequest, run_sweep
 from sweep.errors import Outcome
 from sweep.run.messages import StageDone
-from sweep.store.records import Environment, Evaluations, Measurement
+from sweep.store.records import Evaluations, Measurement
 from sweep.store.states import StageStates
 from sweep.store.workspace import Workspace
 
 STEPS_BETWEEN_CHECKPOINTS = 40
-ENVIRONMENT = Environment(
-    sweep="0.1.0",
-    python="3.11",
-    torch="2.6",
-    torchvision="0.21",
-    numpy="2",
-    platform="x",
-    device_kind="cpu",
-    device_name="a cpu",
-    threads=1,
-)
 
 
 class ToyExecutor:
