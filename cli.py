@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from sweep.api import SweepRequest, SweepRun
+    from sweep.api import SweepRun
     from sweep.errors import SweepError
     from sweep.plan.scaled import ScaledRecipe
     from sweep.plan.stages import Plan
     from sweep.report.screen import Screen
+    from sweep.request import SweepRequest
     from sweep.store.history import History
 
 # A grid of hundreds of ratios can be wrong in as many places.
@@ -262,7 +263,7 @@ def scale_recipe(
 
 def _request(context: typer.Context) -> SweepRequest:
     """The options of `run` or `plan` as one value: they have the names of its fields."""
-    from sweep.api import SweepRequest
+    from sweep.request import SweepRequest
 
     given = {field.name: context.params[field.name] for field in fields(SweepRequest) if field.name in context.params}
     return SweepRequest(**given | {"settings": tuple(given["settings"] or ())})

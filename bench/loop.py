@@ -25,8 +25,9 @@ import typer
 from numpy.typing import NDArray
 from torch import nn
 
-from sweep.api import SweepRequest, plan_sweep
+from sweep.api import plan_sweep
 from sweep.recipe.datasets import DATASETS
+from sweep.request import SweepRequest
 from sweep.run.dispatch import stage_job
 from sweep.store.records import StageJob, decode_rates
 from sweep.train.data import Normaliser

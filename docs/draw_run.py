@@ -10,11 +10,12 @@ from pathlib import Path
 from rich._export_format import CONSOLE_SVG_FORMAT
 
 from sweep import events
-from sweep.api import SweepRequest, run_sweep
+from sweep.api import run_sweep
 from sweep.report.grid import draw
 from sweep.report.live import BarView
 from sweep.report.screen import Screen
 from sweep.report.table import make_table
+from sweep.request import SweepRequest
 
 PICTURE = Path(__file__).with_name("run.svg")
 COMMAND = "sweep run digits --ratios 0.25,0.5,1.0,2.0 --seeds 2 --jobs 2"

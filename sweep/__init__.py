@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweep.api import SweepRequest as SweepRequest
     from sweep.api import plan_sweep as plan_sweep
     from sweep.api import run_sweep as run_sweep
+    from sweep.request import SweepRequest as SweepRequest
 
 __all__ = ["SweepRequest", "plan_sweep", "run_sweep"]
 

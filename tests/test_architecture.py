@@ -76,6 +76,7 @@ ORDER = [
     "sweep.report.live",
     "sweep.report.plan_view",
     "sweep.report.export",
+    "sweep.request",
     "sweep.api",
     "cli",
 ]

@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweep.api import SweepRequest, plan_sweep
+from sweep.api import plan_sweep
 from sweep.errors import Problem, UsageError
 from sweep.plan import checks
 from sweep.plan.timeline import Timeline
 from sweep.recipe.schema import Method, Recipe, Scheduler
+from sweep.request import SweepRequest
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -18,8 +18,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
 from histories import ENVIRONMENT
 from processes import check_invariants
 
-from sweep.api import SweepRequest, run_sweep
+from sweep.api import run_sweep
 from sweep.errors import Outcome
+from sweep.request import SweepRequest
 from sweep.run.messages import StageDone
 from sweep.store.records import Evaluations, Measurement
 from sweep.store.states import StageStates

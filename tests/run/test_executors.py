@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from sweep.api import SweepRequest, plan_sweep
+from sweep.api import plan_sweep
 from sweep.errors import Interrupted, MachineError, Outcome
 from sweep.recipe.library import load_recipe, parse_settings
+from sweep.request import SweepRequest
 from sweep.run.dispatch import stage_job
 from sweep.run.executors.inline import InlineExecutor
 from sweep.run.executors.local import LocalExecutor

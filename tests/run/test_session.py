@@ -6,9 +6,10 @@ from collections import deque
 
 import pytest
 
-from sweep.api import SweepRequest, plan_sweep, run_sweep
+from sweep.api import plan_sweep, run_sweep
 from sweep.errors import MachineError, Outcome, Problem, SweepError, UsageError
 from sweep.events import Noticed, Progress, StageEnded, StageStarted, SweepEnded, SweepStarted
+from sweep.request import SweepRequest
 from sweep.run.messages import Progressed, StageDone
 from sweep.run.stop import StopRequest
 from sweep.store.history import read_history

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from sweep.api import SweepRequest, plan_sweep
+from sweep.api import plan_sweep
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.library import load_recipe, parse_settings
 from sweep.recipe.schema import Recipe
+from sweep.request import SweepRequest
 from sweep.store.records import Evaluations, StageJob, encode_rates
 from sweep.train.device import set_threads
 from sweep.train.loop import Trained, train_stage

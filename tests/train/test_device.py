@@ -5,8 +5,9 @@ import pytest
 import torch
 from small_stages import CPU, smoke_recipe, smoke_task
 
-from sweep.api import SweepRequest, run_sweep
+from sweep.api import run_sweep
 from sweep.errors import MachineError
+from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
 from sweep.store.records import Environment
 from sweep.train.device import choose_device, read_environment, set_threads

@@ -11,8 +11,9 @@ from slow_tasks import slowed
 from small_stages import DrawingTask, curve, digits, sha256, smoke_job, smoke_recipe, smoke_task, spiked, train
 from torch.overrides import TorchFunctionMode
 
-from sweep.api import SweepRequest, run_sweep
+from sweep.api import run_sweep
 from sweep.errors import Outcome
+from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
 from sweep.store.records import decode_rates
 from sweep.train import loop

@@ -7,7 +7,8 @@ import pytest
 from plain_loop import evaluate_plainly, hash_plainly, train_plainly
 from small_stages import digits, smoke_recipe
 
-from sweep.api import SweepRequest, run_sweep
+from sweep.api import run_sweep
+from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
 from sweep.store.history import read_history
 from sweep.train.device import set_threads

@@ -1,0 +1,152 @@
+"""What is asked of a sweep, as it was typed, and what its options mean once they are read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sweep.errors import Complaints, Problem, UsageError
+from sweep.recipe.duration import Ratio, parse_ratios
+from sweep.recipe.library import LoadedRecipe, Override, load_recipe, parse_settings
+from sweep.run.placement import parse_jobs
+from sweep.store.workspace import Workspace, open_writable
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
+_MAX_SEEDS = 1000
+_MAX_RETRIES = 100
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """What is asked of `sweep run` and `sweep plan`, as it was typed. None leaves a key to the recipe.
+
+    `ratios` is a text such as "0.25,0.5,1.0" or "0.1:1:0.1"; `seeds` counts them from the recipe's own; `price` is
+    dollars for an hour of one device; `settings` are "key=value" texts; `name` defaults to the recipe's; `jobs` is how
+    many trials are trained at a time, or "auto". Only `sweep run` asks for `retries`, how often a trial whose worker
+    was lost is trained again, and `checkpoint_every`, seconds of training between checkpoints, or "never".
+    """
+
+    recipe: str = "digits"
+    ratios: str = "0.25,0.5,1.0"
+    seeds: int = 1
+    method: str | None = None
+    device: str = "auto"
+    jobs: int | str = 1
+    threads: int | None = None
+    data_path: str | None = None
+    price: float | None = None
+    results: Path = Path("results")
+    name: str | None = None
+    fresh: bool = False
+    settings: tuple[str, ...] = ()
+    retries: int = 1
+    checkpoint_every: float | str = 60
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that was read. `jobs` is None for as many as fit, `checkpoint_every` None for never."""
+
+    request: SweepRequest
+    loaded: LoadedRecipe
+    ratios: tuple[Ratio, ...]
+    workspace: Workspace
+    jobs: int | None
+    checkpoint_every: float | None
+
+
+def read_request(request: SweepRequest) -> Asked:
+    """What `request` means. Writes nothing.
+
+    Raises:
+        UsageError: with every mistake in the options and in the recipe.
+    """
+    complaints = Complaints()
+    loaded: LoadedRecipe | None = None
+    ratios: tuple[Ratio, ...] = ()
+    workspace: Workspace | None = None
+    jobs: int | None = None
+    checkpoint_every: float | None = None
+    with complaints:
+        loaded = load_requested(request)
+    with complaints:
+        ratios = parse_ratios(request.ratios)
+    with complaints:
+        jobs = parse_jobs(str(request.jobs))
+    with complaints:
+        checkpoint_every = _parse_checkpoint_every(str(request.checkpoint_every))
+    with complaints:
+        _check_options(request)
+    with complaints:
+        workspace = _workspace(request, loaded.name if loaded else "recipe")
+    complaints.raise_any()
+    assert loaded is not None
+    assert workspace is not None
+    return Asked(request, loaded, ratios, workspace, jobs, checkpoint_every)
+
+
+def load_requested(request: SweepRequest) -> LoadedRecipe:
+    """The recipe that it names, changed by its options.
+
+    Raises:
+        UsageError: with every mistake in them.
+    """
+    overrides: tuple[Override, ...] = ()
+    loaded: LoadedRecipe | None = None
+    complaints = Complaints()
+    with complaints:
+        overrides = _overrides(request)
+    with complaints:
+        loaded = load_recipe(request.recipe, overrides)
+    complaints.raise_any()
+    assert loaded is not None
+    return loaded
+
+
+def _overrides(request: SweepRequest) -> tuple[Override, ...]:
+    """The keys that `--set` and the options of their own name give; each may be given once."""
+    settings = parse_settings(request.settings)
+    options = {key: getattr(request, key) for key in ("method", "threads", "price", "data_path")}
+    given = tuple(
+        Override(key, value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None
+    )
+    places = {option.key: option.place for option in given}
+    if twice := [setting.key for setting in settings if setting.key in places]:
+        raise UsageError(
+            [Problem(f"given twice, by --set and by {places[key]}", where="--set", key=key) for key in twice]
+        )
+    return (*settings, *given)
+
+
+def _check_options(request: SweepRequest) -> None:
+    problems: list[Problem] = []
+    if not 1 <= request.seeds <= _MAX_SEEDS:
+        problems.append(Problem(f"{request.seeds} is not a number of seeds from 1 to {_MAX_SEEDS}", where="--seeds"))
+    if not 0 <= request.retries <= _MAX_RETRIES:
+        message = f"{request.retries} is not a number of retries from 0 to {_MAX_RETRIES}"
+        problems.append(Problem(message, where="--retries"))
+    if not _DEVICE.fullmatch(request.device):
+        problems.append(Problem(f"{request.device!r} is no device", where="--device", fix="auto, cpu, cuda or cuda:1"))
+    if problems:
+        raise UsageError(problems)
+
+
+def _parse_checkpoint_every(text: str) -> float | None:
+    """Seconds, or None where no checkpoint is to be written."""
+    if text == "never":
+        return None
+    if not _SECONDS.fullmatch(text):
+        raise UsageError(Problem(f"{text!r} is no number of seconds", "--checkpoint-every", fix="write 60 or never"))
+    return float(text) or None
+
+
+def _workspace(request: SweepRequest, recipe_name: str) -> Workspace:
+    """The folder that the sweep goes to; a recipe's name may be none for a folder."""
+    if request.name is not None:
+        return open_writable(request.results, request.name)
+    try:
+        return open_writable(request.results, recipe_name, where=request.recipe)
+    except UsageError as error:
+        raise UsageError([replace(problem, fix="give one with --name") for problem in error.problems]) from None
