@@ -4,22 +4,32 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint fix bench
+# How many SIGKILLs `make soak` deals out; a fifth of them to sweeps that really train.
+KILLS ?= 1000
+
+.PHONY: demo test test-slow soak lint fix bench
 
 demo: $(READY)  ## train the digits recipe at three lengths and print what each costs and gives
 	$(BIN)/sweep run --ratios 0.25,0.5,1.0
 
-test: $(READY)  ## all tests, two at a time: on the CPU most of them wait for a process to start
-	$(BIN)/python -m pytest -n 2
+test: $(READY)  ## all tests but the slow ones, two at a time: on the CPU most of them wait for a process to start
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: $(READY)  ## the slow ones: sweeps that train for a while, and are killed meanwhile
+	$(BIN)/python -m pytest -n 2 -m slow
+
+soak: $(READY)  ## a storm of KILLS kills, an hour of it; fails where a record is lost
+	folder=$$(mktemp -d) && $(BIN)/python tests/faults/storm.py "$$folder" $(KILLS) $$(( $(KILLS) / 5 )) && rm -r "$$folder"
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## our training loop against a bare one; gates nothing
+bench: $(READY)  ## our training loop against a bare one, and shared steps against each trial alone; gates nothing
 	$(BIN)/sweep data get FashionMNIST
 	$(BIN)/python bench/loop.py
+	$(BIN)/python bench/sharing.py
 
 fix: $(READY)  ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .

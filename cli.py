@@ -88,6 +88,7 @@ Price = Annotated[float | None, typer.Option(help="Dollars for an hour of one de
 Results = Annotated[Path, typer.Option(help="The folder that sweeps are kept in.")]
 Name = Annotated[str | None, typer.Option(help="The sweep's name; default: the recipe's.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Set old results of this name aside and begin anew.")]
+Share = Annotated[bool, typer.Option("--share/--no-share", help="Train the steps that trials have in common once.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe.")]
 
 
@@ -106,11 +107,21 @@ def run(
     results: Results = Path("results"),
     name: Name = None,
     fresh: Fresh = False,
+    share: Share = True,
     settings: Settings = None,
-    retries: Annotated[int, typer.Option(help="How often a trial whose worker is lost is trained again.")] = 1,
+    retries: Annotated[int, typer.Option(help="How often a trial whose worker is lost or hangs is trained again.")] = 1,
     checkpoint_every: Annotated[
         str, typer.Option(metavar="SECONDS|never", help="Seconds of training between two checkpoints.")
     ] = "60",
+    stall_timeout: Annotated[
+        str, typer.Option(metavar="SECONDS|never", help="Stop a worker that makes no progress for so many seconds.")
+    ] = "600",
+    keep: Annotated[
+        str, typer.Option(metavar="forks|epochs|models|none", help="Which states stay when all is done.")
+    ] = "forks",
+    allow_mixed: Annotated[
+        bool, typer.Option("--allow-mixed", help="Go on with other threads, device or torch, and mark what they train.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and train nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the table.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print events, a line of JSON each, and no table.")] = False,
@@ -145,6 +156,7 @@ def plan(
     results: Results = Path("results"),
     name: Name = None,
     fresh: Fresh = False,
+    share: Share = True,
     settings: Settings = None,
     output: Annotated[PlanFormat, typer.Option("--format", help="How to print it.")] = PlanFormat.TABLE,
     rates: Annotated[Path | None, typer.Option(help="Write every step's learning rate to this CSV file.")] = None,
@@ -189,6 +201,28 @@ def list_sweeps(results: Results = Path("results")) -> None:
     from sweep.store.catalogue import list_sweeps
 
     draw(sweeps_grid(list_sweeps(results), results), _stdout())
+
+
+@app.command()
+def clean(
+    sweep: Annotated[
+        str | None, typer.Argument(help="The sweep's name; default: all of them.", autocompletion=_complete_sweep)
+    ] = None,
+    results: Results = Path("results"),
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them without asking.")] = False,
+) -> None:
+    """Remove the states that sweeps have kept to go on from; shows them first, and asks."""
+    from sweep.report.grid import draw
+    from sweep.report.listing import states_grid
+    from sweep.store.clearing import find_states, remove_states
+
+    found = find_states(results, sweep)
+    if not found:
+        _stdout().write("no states to remove")
+        return
+    draw(states_grid(found, results), _stdout())
+    if yes or _agrees("remove them? [y/N] "):
+        remove_states(found, lambda left: _stdout().write(f"{left.workspace.name}: removed"))
 
 
 @app.command()
@@ -296,13 +330,18 @@ def _exit(done: SweepRun) -> None:
 
 
 def _print_plan(made: Plan, output: PlanFormat) -> None:
+    from sweep.report.forest_view import forest_grid
     from sweep.report.grid import draw
     from sweep.report.plan_view import plan_grid, plan_to_json
 
     if output is PlanFormat.JSON:
         _stdout().write(plan_to_json(made))
-    else:
-        draw(plan_grid(made), _stdout())
+        return
+    screen = _stdout()
+    draw(plan_grid(made), screen)
+    if (forest := forest_grid(made)) is not None:
+        screen.print()
+        draw(forest, screen)
 
 
 def _print_scaled(scaled: ScaledRecipe, output: ScaleFormat) -> None:
@@ -334,6 +373,16 @@ def _print_report(history: History, output: ReportFormat) -> None:
         _stdout().write(to_json(history))
 
 
+def _agrees(question: str) -> bool:
+    """Ask on the terminal; without one nobody can be asked."""
+    from sweep.errors import Problem, UsageError
+
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(Problem("nothing is removed unasked, and there is no terminal to ask on", fix="give --yes"))
+    _stderr().out(question, end="", highlight=False)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def _stdout() -> Screen:
     from sweep.report.screen import Screen
 
@@ -347,9 +396,9 @@ def _stderr() -> Screen:
 
 
 def _complain(text: str) -> None:
-    from sweep.printable import printable
+    from sweep.printable import one_line
 
-    _stderr().say(printable(text))
+    _stderr().say(one_line(text))
 
 
 def _complain_of(error: SweepError) -> None:

@@ -28,7 +28,7 @@ from torch import nn
 from sweep.api import plan_sweep
 from sweep.recipe.datasets import DATASETS
 from sweep.request import SweepRequest
-from sweep.run.dispatch import stage_job
+from sweep.run.ledger import stage_job
 from sweep.store.records import StageJob, decode_rates
 from sweep.train.data import Normaliser
 from sweep.train.loop import start_stage, train_steps

@@ -33,8 +33,9 @@ class Snapshot:
 
     def __call__(self, event: events.Event) -> None:
         self.view(event)
-        if isinstance(event, events.StageEnded):
+        if isinstance(event, events.TrialEnded):
             self.num_ended += 1
+        elif isinstance(event, events.StageEnded):
             self.under_way.discard(event.stage)
         elif isinstance(event, events.Progress):
             self.under_way.add(event.stage)

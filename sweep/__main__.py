@@ -9,13 +9,20 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from sweep.lossy import lossy
+
 
 def main() -> None:
     """Run the command line; every error a user can mend becomes a line and an exit code."""
+    if sys.stderr is not None:  # a sweep that has no room for what it says goes on
+        sys.stderr = lossy(sys.stderr)
     try:
         sys.exit(_load_cli().main())
     except KeyboardInterrupt:  # while modules are imported: later it is handled where something can be lost
         sys.exit(128 + signal.SIGINT)
+    finally:  # it is ending already: one more signal changes nothing of its exit code
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _load_cli() -> ModuleType:

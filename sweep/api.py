@@ -17,6 +17,7 @@ from sweep.recipe.schema import nearest
 from sweep.request import Asked, SweepRequest, load_requested, read_request
 from sweep.run.executors.local import LocalExecutor
 from sweep.run.executors.protocol import Executor
+from sweep.run.keep import Keep
 from sweep.run.placement import Placement, num_cores, place, visible_gpus
 from sweep.run.session import Session
 from sweep.run.stop import StopRequest
@@ -58,7 +59,8 @@ def plan_sweep(request: SweepRequest) -> Plan:
 
 def _plan(asked: Asked) -> Plan:
     loaded = asked.loaded
-    return make_plan(loaded, asked.ratios, asked.request.seeds, DATASETS[loaded.recipe.dataset].num_train)
+    num_examples = DATASETS[loaded.recipe.dataset].num_train
+    return make_plan(loaded, asked.ratios, asked.request.seeds, num_examples, asked.request.share)
 
 
 def scale_recipe(recipe: str, ratio: str, method: str | None = None, settings: tuple[str, ...] = ()) -> ScaledRecipe:
@@ -90,7 +92,7 @@ def _parse_ratio(text: str) -> Ratio:
 def run_sweep(
     request: SweepRequest,
     tell: Listener = lambda event: None,
-    make_executor: Callable[[Workspace, Placement], Executor] = LocalExecutor,
+    make_executor: Callable[[Workspace, Placement, float | None], Executor] = LocalExecutor,
 ) -> SweepRun:
     """Train what `request` asks for and is not trained yet; `tell` hears of every event.
 
@@ -99,7 +101,7 @@ def run_sweep(
     Raises:
         UsageError: with every mistake in the options and in the recipe, or when the folder holds another sweep.
         MachineError: data, disk, lock or device.
-        SweepError: it gave up, since the first attempts at several trials crashed alike.
+        SweepError: it gave up, since the first attempts at several trials ended alike.
     """
     asked = read_request(request)
     plan, workspace = _plan(asked), asked.workspace
@@ -124,14 +126,14 @@ def _session(
     asked: Asked,
     plan: Plan,
     placement: Placement,
-    make_executor: Callable[[Workspace, Placement], Executor],
+    make_executor: Callable[[Workspace, Placement, float | None], Executor],
     tell: Listener,
 ) -> Session:
     recipe, workspace = plan.loaded.recipe, asked.workspace
     return Session(
         plan=plan,
         workspace=workspace,
-        make_executor=lambda num_stages: make_executor(workspace, placement.at_most(num_stages)),
+        make_executor=lambda num: make_executor(workspace, placement.at_most(num), asked.stall_timeout),
         prepare_job=PrepareJob(
             recipe=recipe.model_dump(mode="json"),
             device=placement.device,
@@ -141,6 +143,8 @@ def _session(
         ),
         price=recipe.price,
         num_retries=asked.request.retries,
+        keep=Keep(asked.request.keep),
+        allow_mixed=asked.request.allow_mixed,
         tell=tell,
     )
 

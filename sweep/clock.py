@@ -23,6 +23,17 @@ def seconds_since(moment: str) -> float | None:
     return max(age.total_seconds(), 0.0)
 
 
+def local_text(moment: str) -> str:
+    """A moment of `utc_now` as the clock on the wall shows it: `12:03`, of another day `2026-01-31 12:03`.
+
+    Raises:
+        ValueError: the text is no moment.
+    """
+    local = datetime.fromisoformat(moment).astimezone()
+    is_today = local.date() == datetime.now().astimezone().date()
+    return local.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M")
+
+
 def monotonic_seconds() -> float:
     return time.perf_counter()
 

@@ -17,6 +17,8 @@ class Outcome(StrEnum):
     FINISHED = "finished"
     DIVERGED = "diverged"
     CRASHED = "crashed"
+    STALLED = "stalled"
+    OUT_OF_MEMORY = "out_of_memory"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
     MISSING = "missing"
@@ -29,7 +31,7 @@ class Outcome(StrEnum):
     @property
     def is_failure(self) -> bool:
         """Whether it was tried, and gave no result."""
-        return self in (Outcome.DIVERGED, Outcome.CRASHED, Outcome.FAILED)
+        return self not in (Outcome.FINISHED, Outcome.INTERRUPTED, Outcome.MISSING)
 
 
 @dataclass(frozen=True)

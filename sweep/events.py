@@ -10,9 +10,10 @@ from sweep.errors import Outcome
 
 @dataclass(frozen=True)
 class SweepStarted:
-    """`num_steps` of optimizer steps in `num_trials` trials are to be trained; `num_done` trials are done already.
+    """`num_steps` of optimizer steps are to be trained for `num_trials` trials; `num_done` trials are done already.
 
-    `num_interrupted` of the others were begun by an earlier run; the steps that they go on from are not in `num_steps`.
+    `num_interrupted` Stages were begun by an earlier run; the steps that they go on from are not in `num_steps`.
+    `num_shared` is how many more steps it would be if each trial were trained alone.
     """
 
     name: str
@@ -20,6 +21,7 @@ class SweepStarted:
     num_done: int
     num_steps: int
     num_interrupted: int = 0
+    num_shared: int = 0
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ class Noticed:
 
 @dataclass(frozen=True)
 class StageStarted:
-    """A Stage was handed to a Worker. `ratio` is as it was typed; `epochs` is the run's length.
+    """A Stage was handed to a Worker: steps that `num_trials` trials of a seed have in common. `ratio` is that of the
+    longest of them, as it was typed, and `epochs` its length.
 
-    `steps_done` of its `num_steps` are in the checkpoint that it goes on from. It is told for every attempt.
+    `steps_done` of the Stage's `num_steps` are in the checkpoint that it goes on from. It is told for every attempt.
     """
 
     stage: str
@@ -42,6 +45,7 @@ class StageStarted:
     epochs: float
     num_steps: int
     steps_done: int = 0
+    num_trials: int = 1
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,18 @@ class Progress:
 
 @dataclass(frozen=True)
 class StageEnded:
-    """A Stage's record is in the journal. Seconds are of training; accuracy is in 0..1."""
+    """A Stage's record is in the journal."""
 
     stage: str
+    outcome: Outcome
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """A trial has come to an end: its last Stage is done, or one on its way failed. Seconds are of training, what it
+    would have taken alone; accuracy is in 0..1."""
+
     ratio: str
     seed: int
     outcome: Outcome
@@ -79,5 +92,5 @@ class SweepEnded:
     stopped_by: int | None
 
 
-Event = SweepStarted | Noticed | StageStarted | Progress | StageEnded | SweepEnded
+Event = SweepStarted | Noticed | StageStarted | Progress | StageEnded | TrialEnded | SweepEnded
 Listener = Callable[[Event], None]

@@ -15,6 +15,12 @@ def one_line(text: str) -> str:
     return printable(text.replace("\n", " "))
 
 
+def is_unicode(text: str) -> bool:
+    """Whether it can be written down: bytes of a name or of the command line that are not UTF-8 arrive as lone
+    surrogates."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
 def _is_control(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") and char != "\n"
 

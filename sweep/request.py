@@ -9,12 +9,15 @@ from pathlib import Path
 from sweep.errors import Complaints, Problem, UsageError
 from sweep.recipe.duration import Ratio, parse_ratios
 from sweep.recipe.library import LoadedRecipe, Override, load_recipe, parse_settings
+from sweep.run.keep import Keep
 from sweep.run.placement import parse_jobs
 from sweep.store.workspace import Workspace, open_writable
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 _MAX_SEEDS = 1000
 _MAX_RETRIES = 100
+# Progress is told ten times a second at most, and looked for as often.
+_MIN_STALL_SECONDS = 1.0
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
@@ -25,7 +28,10 @@ class SweepRequest:
     `ratios` is a text such as "0.25,0.5,1.0" or "0.1:1:0.1"; `seeds` counts them from the recipe's own; `price` is
     dollars for an hour of one device; `settings` are "key=value" texts; `name` defaults to the recipe's; `jobs` is how
     many trials are trained at a time, or "auto". Only `sweep run` asks for `retries`, how often a trial whose worker
-    was lost is trained again, and `checkpoint_every`, seconds of training between checkpoints, or "never".
+    was lost or hung is trained again, `checkpoint_every`, seconds of training between checkpoints, `stall_timeout`,
+    seconds without a step or an evaluation batch after which a worker hangs ("never" for neither), `keep`, which states
+    stay when all is done, and `allow_mixed`, to go on with other threads, device or torch than the sweep began with.
+    Without `share` every trial is trained alone.
     """
 
     recipe: str = "digits"
@@ -43,11 +49,16 @@ class SweepRequest:
     settings: tuple[str, ...] = ()
     retries: int = 1
     checkpoint_every: float | str = 60
+    # Chosen: longer than any step, evaluation batch or compilation takes, and short beside a night that is lost.
+    stall_timeout: float | str = 600
+    keep: str = Keep.FORKS
+    share: bool = True
+    allow_mixed: bool = False
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that was read. `jobs` is None for as many as fit, `checkpoint_every` None for never."""
+    """A request that was read. None is as many `jobs` as fit, and never for `checkpoint_every` and `stall_timeout`."""
 
     request: SweepRequest
     loaded: LoadedRecipe
@@ -55,6 +66,7 @@ class Asked:
     workspace: Workspace
     jobs: int | None
     checkpoint_every: float | None
+    stall_timeout: float | None
 
 
 def read_request(request: SweepRequest) -> Asked:
@@ -69,6 +81,7 @@ def read_request(request: SweepRequest) -> Asked:
     workspace: Workspace | None = None
     jobs: int | None = None
     checkpoint_every: float | None = None
+    stall_timeout: float | None = None
     with complaints:
         loaded = load_requested(request)
     with complaints:
@@ -76,7 +89,9 @@ def read_request(request: SweepRequest) -> Asked:
     with complaints:
         jobs = parse_jobs(str(request.jobs))
     with complaints:
-        checkpoint_every = _parse_checkpoint_every(str(request.checkpoint_every))
+        checkpoint_every = _parse_seconds(str(request.checkpoint_every), "--checkpoint-every", "60")
+    with complaints:
+        stall_timeout = _parse_stall_timeout(str(request.stall_timeout))
     with complaints:
         _check_options(request)
     with complaints:
@@ -84,7 +99,7 @@ def read_request(request: SweepRequest) -> Asked:
     complaints.raise_any()
     assert loaded is not None
     assert workspace is not None
-    return Asked(request, loaded, ratios, workspace, jobs, checkpoint_every)
+    return Asked(request, loaded, ratios, workspace, jobs, checkpoint_every, stall_timeout)
 
 
 def load_requested(request: SweepRequest) -> LoadedRecipe:
@@ -127,18 +142,28 @@ def _check_options(request: SweepRequest) -> None:
     if not 0 <= request.retries <= _MAX_RETRIES:
         message = f"{request.retries} is not a number of retries from 0 to {_MAX_RETRIES}"
         problems.append(Problem(message, where="--retries"))
+    if request.keep not in list(Keep):
+        problems.append(Problem(f"{request.keep!r} is nothing to keep", where="--keep", fix=", ".join(Keep)))
     if not _DEVICE.fullmatch(request.device):
         problems.append(Problem(f"{request.device!r} is no device", where="--device", fix="auto, cpu, cuda or cuda:1"))
     if problems:
         raise UsageError(problems)
 
 
-def _parse_checkpoint_every(text: str) -> float | None:
-    """Seconds, or None where no checkpoint is to be written."""
+def _parse_stall_timeout(text: str) -> float | None:
+    seconds = _parse_seconds(text, "--stall-timeout", "600")
+    if seconds is not None and seconds < _MIN_STALL_SECONDS:
+        message = f"{text} s is too short to tell a slow worker from one that hangs"
+        raise UsageError(Problem(message, "--stall-timeout", fix="write 600 or never"))
+    return seconds
+
+
+def _parse_seconds(text: str, option: str, example: str) -> float | None:
+    """Seconds, or None for `never` and 0."""
     if text == "never":
         return None
     if not _SECONDS.fullmatch(text):
-        raise UsageError(Problem(f"{text!r} is no number of seconds", "--checkpoint-every", fix="write 60 or never"))
+        raise UsageError(Problem(f"{text!r} is no number of seconds", option, fix=f"write {example} or never"))
     return float(text) or None
 
 

@@ -13,7 +13,7 @@ import pytest
 
 COLUMNS = (
     "recipe,ratio,realised_ratio,seed,method,epochs,steps,train_seconds,eval_seconds,data_wait_seconds,"
-    "images_per_second,accuracy,loss,truncated_accuracy,dollars,outcome,device,weights_sha256"
+    "images_per_second,accuracy,loss,truncated_accuracy,dollars,outcome,device,weights_sha256,other_set_up"
 )
 
 
@@ -58,6 +58,22 @@ def test_more_ratios_train_only_what_is_missing(sweep, smoke_results, tmp_path):
     assert run.returncode == 0
     assert "3 trials, 2 of them done, 138 steps to train" in run.stderr
     assert [line.split()[0] for line in run.stdout.splitlines() if "finished" in line] == ["0.5", "0.75", "1.0"]
+
+
+def test_a_longer_grid_pays_for_no_step_twice_and_the_report_says_what_sharing_saved(sweep, tmp_path):
+    words = ("smoke", "--set", "lr_scheduler=wsd", "--set", "min_shared_steps=1", "--results", tmp_path)
+    runs = [sweep("run", *words, "--ratios", ratios) for ratios in ("0.5,1.0", "0.5,1.0,2.0")]
+    trained = [int(re.search(r"(\d+) steps to train", run.stderr)[1]) for run in runs]
+    plan = json.loads(sweep("plan", *words, "--ratios", "0.5,1.0,2.0", "--format", "json").stdout)
+    bill = json.loads(sweep("report", "--results", tmp_path, "--format", "json").stdout)["sweep"]
+    # The longest run goes on from the end of the plateau of the one that was the longest before.
+    assert (bill["steps"], bill["steps_again"]) == (sum(trained), 0) == (plan["steps_shared"], 0)
+    assert bill["alone_steps"] == plan["steps_alone"] == 92 + 184 + 368
+    rows = csv.DictReader(io.StringIO(sweep("report", "--results", tmp_path, "--format", "csv").stdout))
+    assert bill["alone_seconds"] == pytest.approx(sum(float(row["train_seconds"]) for row in rows))
+    assert re.search(
+        r"the sweep itself: .* of training \(.* if each trial were trained alone: \d+ % saved\)", runs[1].stdout
+    )
 
 
 def test_a_later_price_replaces_the_first_without_training(sweep, smoke_results, tmp_path):
@@ -155,12 +171,14 @@ def test_the_plan_shows_what_will_run(sweep):
     assert rows[0][:5] == ["0.3", "0.25", "4", "1876", "469"]
     assert rows[1][:5] == ["0.5", "0.5", "8", "3752", "469"]
     assert rows[2][5:11] == ["8,", "12,", "15", "0.002", "0.2", "0.0002"]
-    assert "6 trials, 26264 steps" in run.stdout
+    # The shortest run is the same as the others up to its own first decay, and the next one up to its.
+    assert "6 trials\nsteps: 26264 alone, 20636 shared (21 % saved)\n" in run.stdout
+    assert "stages of one seed" in run.stdout
 
 
 def test_the_plan_as_json_holds_the_same(sweep):
     document = json.loads(sweep("plan", "fashion_mnist", "--ratios", "0.3,1.0", "--format", "json").stdout)
-    assert document["total_steps"] == 9380
+    assert (document["steps_alone"], document["steps_shared"], document["total_steps"]) == (9380, 8442, 8442)
     assert [run["realised_ratio"] for run in document["runs"]] == [0.25, 1.0]
     assert document["runs"][1]["decay_epochs"] == [8.0, 12.0, 15.0]
 
@@ -338,6 +356,13 @@ def test_a_recipe_whose_name_is_no_sweeps_name_asks_for_one(sweep, tmp_path):
     assert sweep("plan", recipe, "--name", "mine").returncode == 0
 
 
+def test_a_mistake_is_one_line_whatever_the_name_of_the_file(sweep, tmp_path):
+    run = sweep("plan", "./no\nerror: all is well\x1b[1A.yaml", cwd=tmp_path)
+    assert run.returncode == 2
+    assert run.stderr.startswith(r"error: ./no error: all is well\x1b[1A.yaml: there is no such file")
+    assert run.stderr.count("\n") == 1
+
+
 def test_an_option_and_a_setting_of_one_key_are_refused(sweep):
     run = sweep("plan", "smoke", "--set", "method=steps", "--method", "epochs", "--set", "threads=2", "--threads", "3")
     assert_refused(run, 2, "--set: method: given twice", "--set: threads: given twice")
@@ -388,7 +413,7 @@ def test_events_for_a_program_are_json_lines_and_nothing_else(sweep, tmp_path):
     assert (run.returncode, run.stderr) == (0, "")
     documents = [json.loads(line) for line in run.stdout.splitlines()]
     assert documents[0]["event"] == "sweep_started"
-    ended = [document for document in documents if document["event"] == "stage_ended"]
+    ended = [document for document in documents if document["event"] == "trial_ended"]
     assert sorted(document["ratio"] for document in ended) == ["0.25", "0.5"]
     assert documents[-1] == {
         "event": "sweep_ended",
@@ -409,6 +434,46 @@ def test_sweeps_are_listed(sweep, smoke_results, tmp_path):
     empty = sweep("list", "--results", tmp_path / "absent")
     assert empty.returncode == 0
     assert "there is no sweep" in empty.stdout
+
+
+@pytest.fixture
+def plateau(sweep, tmp_path):
+    """A small sweep that has kept states, and how it was asked for."""
+    words = ("run", "smoke", "--set", "lr_scheduler=wsd", "--set", "min_shared_steps=1", "--results", tmp_path)
+    assert sweep(*words, "--ratios", "0.25,0.5").returncode == 0
+    assert list(tmp_path.glob("smoke/states/*/*.state"))
+    return words
+
+
+def test_states_are_shown_before_they_are_removed_and_nobody_is_asked_without_a_terminal(sweep, plateau, tmp_path):
+    shown = sweep("clean", "--results", tmp_path)
+    assert_refused(shown, 2, "give --yes")
+    [row] = [line for line in shown.stdout.splitlines() if line.startswith("  smoke ")]
+    assert re.search(r"smoke +\d+ +[0-9.]+ kB +the next longer or denser grid trains from the beginning", row)
+    assert list(tmp_path.glob("smoke/states/*/*.state"))
+
+    done = sweep("clean", "smoke", "--results", tmp_path, "--yes")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "smoke: removed")
+    assert not list(tmp_path.glob("smoke/states/*"))
+    again = sweep("clean", "--results", tmp_path, "--yes")
+    assert (again.returncode, again.stdout) == (0, "no states to remove\n")
+
+
+def test_without_its_states_a_longer_grid_trains_from_the_beginning_and_what_is_done_stays(sweep, plateau, tmp_path):
+    sweep("clean", "--results", tmp_path, "--yes")
+    longer = sweep(*plateau, "--ratios", "0.25,0.5,1.0")
+    assert longer.returncode == 0
+    assert "3 trials, 2 of them done, 184 steps to train" in longer.stderr
+
+
+def test_the_states_of_a_sweep_that_is_running_are_not_removed(sweep, plateau, tmp_path):
+    from sweep.store.workspace import Workspace
+
+    with Workspace(tmp_path / "smoke").locked():
+        run = sweep("clean", "smoke", "--results", tmp_path, "--yes")
+    assert_refused(run, 3, "in use by process")
+    assert "it is running: they cannot be removed" in run.stdout
+    assert list(tmp_path.glob("smoke/states/*/*.state"))
 
 
 def test_the_doctor_finds_what_is_there_and_what_mends_what_is_not(sweep, tmp_path):
@@ -459,6 +524,7 @@ def test_a_kept_reference_is_shown_and_not_trained_in(sweep):
         ("sweep run di", {"digits"}),
         ("sweep data get F", {"FashionMNIST"}),
         ("sweep report ref", {"reference-fashion-mnist"}),
+        ("sweep clean ref", {"reference-fashion-mnist"}),
         ("sweep plan smoke --rat", {"--ratios", "--rates"}),
         ("sweep re", {"report", "recipes"}),
     ],
@@ -501,7 +567,7 @@ def test_a_sweep_that_cannot_be_read_is_listed_as_such(sweep, smoke_results, tmp
 
 
 def test_the_doctor_needs_none_of_the_packages_that_it_looks_for(command, tmp_path):
-    for package in ("filelock", "numpy", "pandas"):
+    for package in ("numpy", "pandas"):
         (tmp_path / f"{package}.py").write_text("raise ModuleNotFoundError('not here')\n")
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     run = subprocess.run([command, "doctor"], env=environment, cwd=tmp_path, capture_output=True, text=True)

@@ -1,10 +1,11 @@
 import re
+import time
 from datetime import datetime
 
 import pytest
 
 from sweep import clock
-from sweep.clock import Stopwatch, monotonic_seconds, seconds_since, utc_now
+from sweep.clock import Stopwatch, local_text, monotonic_seconds, seconds_since, utc_now
 
 
 class Hands:
@@ -88,3 +89,16 @@ def test_the_age_of_a_moment_is_never_negative_and_of_no_moment_not_known(moment
 
     monkeypatch.setattr(clock, "datetime", Noon)
     assert seconds_since(moment) == age
+
+
+def test_a_moment_is_told_in_local_time_and_with_the_day_when_that_is_another_one(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        assert local_text("2026-01-01T20:00:00.000+00:00") == "2026-01-02 01:30"
+        assert re.fullmatch(r"\d\d:\d\d", local_text(utc_now()))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    with pytest.raises(ValueError, match="noon"):
+        local_text("noon")

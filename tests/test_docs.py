@@ -28,12 +28,10 @@ def commands():
     import cli
 
     def walk(command, words):
-        if hasattr(command, "commands"):
-            yield " ".join(words), [name for parameter in command.params for name in parameter.opts if name[0] == "-"]
-            for name, below in command.commands.items():
-                yield from walk(below, [*words, name])
-        else:
-            yield " ".join(words), [name for parameter in command.params for name in parameter.opts if name[0] == "-"]
+        names = [name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)]
+        yield " ".join(words), [name for name in names if name[0] == "-"]
+        for name, below in getattr(command, "commands", {}).items():
+            yield from walk(below, [*words, name])
 
     return dict(walk(typer.main.get_command(cli.app), ["sweep"]))
 
@@ -140,12 +138,18 @@ def test_the_reference_sweep_is_reported_as_the_readme_shows_it(sweep):
     assert "\n".join(lines) in README
 
 
-def test_the_make_targets_of_the_readme_are_there():
-    makefile = (ROOT / "Makefile").read_text()
-    targets = {line.split()[1] for line in code_lines(README) if line.startswith("make ")}
-    assert targets == {"demo", "test"}
-    for target in targets:
-        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
+def test_the_make_targets_of_the_readme_and_of_contributing_are_there():
+    there = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert {line.split()[1] for line in code_lines(README) if line.startswith("make ")} == {"demo", "test"}
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    assert set(re.findall(r"`make ([a-z-]+)`", contributing)) == there - {"demo"}
+    assert set(re.findall(r"\bmake ([a-z-]+) runs", README)) <= there
+
+
+def test_continuous_integration_runs_the_slow_tests_too():
+    targets = re.findall(r"^make (.+)$", (ROOT / ".ci" / "run").read_text(), flags=re.MULTILINE)
+    assert targets == ["lint", "test", "test-slow"]
+    assert re.findall(r"pytest .*-m (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE) == ['"not slow"', "slow"]
 
 
 def test_the_project_speaks_of_itself_alone():

@@ -75,3 +75,8 @@ def test_only_a_users_mistake_is_collected_and_anything_else_goes_on(error):
 
 def test_only_what_a_trial_itself_decided_is_final():
     assert {outcome for outcome in Outcome if outcome.is_final} == {Outcome.FINISHED, Outcome.DIVERGED}
+
+
+def test_whoever_was_tried_and_gave_no_result_has_failed():
+    no_failures = {Outcome.FINISHED, Outcome.INTERRUPTED, Outcome.MISSING}
+    assert {outcome for outcome in Outcome if not outcome.is_failure} == no_failures

@@ -55,6 +55,7 @@ def test_a_scaled_recipe_is_a_recipe_with_the_rates_of_the_ratio(sweep, tmp_path
     assert alone == rates(sweep, tmp_path / f"{name}.yaml", *asked)
 
 
+@pytest.mark.slow
 def test_a_scaled_recipe_trains_to_the_same_weights(sweep, tmp_path):
     (tmp_path / "half.yaml").write_text(sweep("recipes", "scale", "smoke", "--ratio", "0.5").stdout)
     for recipe, ratio in (("smoke", "0.5"), ("./half.yaml", "1")):

@@ -350,3 +350,36 @@ def test_no_refusal_or_warning_of_a_plan_is_missing_from_the_page(monkeypatch):
     missing = [first for first, last in sorted(places) if not reached & set(range(first, last + 1))]
     assert len(places) > 15
     assert not missing
+
+
+# What trials share.
+
+
+def shared_steps(*words: str) -> int:
+    """How many steps the run at ratio 0.5 has in common with the one at 1.0, by an option's words."""
+    settings = tuple(value for option, value in zip(words[::2], words[1::2], strict=True) if option == "--set")
+    methods = [value for option, value in zip(words[::2], words[1::2], strict=True) if option == "--method"]
+    request = SweepRequest(
+        "digits", "0.5,1.0", method=next(iter(methods), None), settings=("epochs=16", "min_shared_steps=1", *settings)
+    )
+    plan = plan_sweep(request)
+    return plan.num_steps_alone - plan.num_steps
+
+
+def test_what_trials_share_is_as_many_steps_as_the_page_says():
+    found = rows("What trials share", "schedule", "the same are", "for instance", "steps")
+    assert {name for row in found for name in re.findall(r"`(\w+)`", row[0])} >= set(get_args(Scheduler))
+    for *_, instance, steps in found:
+        assert shared_steps(*shlex.split(instance.strip("`"))) == int(steps), instance
+
+
+@pytest.mark.parametrize("name", ["cosineannealingwarmrestarts", "linearlr", "polynomiallr", "exponentiallr"])
+def test_those_of_one_row_share_alike(name):
+    more = ("--set", "lr_t_0=4") if name == "cosineannealingwarmrestarts" else ()
+    assert shared_steps("--set", f"lr_scheduler={name}", *more) == 24
+    assert shared_steps("--set", f"lr_scheduler={name}", "--set", "lr_warmup_epochs=1/16dur", *more) == 1
+
+
+def test_steplr_shares_up_to_its_first_decay():
+    # 5 epochs of the baseline are 2.5 of the shorter run: 57.5 steps, rounded up.
+    assert shared_steps("--set", "lr_scheduler=steplr", "--set", "lr_step_size=5") == 58

@@ -11,14 +11,14 @@ import termios
 import pyte
 import pytest
 
-ROWS = 60
+ROWS = 120
 
 
 @pytest.fixture(scope="session")
 def on_terminal(command):
     """on_terminal("run", "smoke", columns=80) -> the screen at the end, and every byte that came."""
 
-    def on_terminal(*arguments, columns, **environment):
+    def on_terminal(*arguments, columns, typed="", **environment):
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
         inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "CI")}
@@ -30,6 +30,7 @@ def on_terminal(command):
             env=inherited | {"TERM": "xterm-256color"} | environment,
         ) as process:
             os.close(theirs)
+            os.write(ours, typed.encode())
             said = b"".join(iter(lambda: read(ours), b""))
         os.close(ours)
         assert process.returncode == 0, said
@@ -47,7 +48,9 @@ def read(descriptor):
         return b""
 
 
-@pytest.mark.parametrize("columns", [40, 80, 160])
+@pytest.mark.parametrize(
+    "columns", [pytest.param(40, marks=pytest.mark.slow), 80, pytest.param(160, marks=pytest.mark.slow)]
+)
 def test_a_sweep_leaves_its_rows_and_its_table_and_no_bar(on_terminal, tmp_path, columns):
     ratios = ("--ratios", "0.25,0.5", "--seeds", "2", "--jobs", "2")
     lines, said = on_terminal("run", "smoke", *ratios, "--results", tmp_path, columns=columns)
@@ -122,3 +125,30 @@ def test_no_command_loses_a_word_on_a_narrow_terminal(on_terminal, sweep, argume
     words = {word for word in wide if not set(word) <= {"─"} and len(word) < 10 and not re.match(r"\d", word)}
     assert words
     assert not {word for word in words if word not in text}
+
+
+def test_what_is_to_be_removed_is_asked_first(on_terminal, sweep, tmp_path):
+    shared = ("--set", "lr_scheduler=wsd", "--set", "min_shared_steps=1", "--ratios", "0.25,0.5", "--results", tmp_path)
+    assert sweep("run", "smoke", *shared).returncode == 0
+
+    def states():
+        return list(tmp_path.glob("smoke/states/*/*.state"))
+
+    assert states()
+    for typed, is_removed in (("\n", False), ("n\n", False), ("y\n", True)):
+        lines, _ = on_terminal("clean", "--results", tmp_path, columns=80, typed=typed)
+        assert any(line.startswith("remove them? [y/N]") for line in lines)
+        assert any("the next longer or denser grid trains from the beginning" in line for line in lines)
+        assert (states() == []) == is_removed == any("smoke: removed" in line for line in lines)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 160])
+def test_a_plan_shows_its_forest_at_any_width(on_terminal, columns):
+    shared = ("--set", "lr_scheduler=wsd", "--set", "min_shared_steps=1", "--ratios", "0.25,0.5,1.0")
+    lines, _ = on_terminal("plan", "smoke", *shared, columns=columns)
+    text = " ".join(" ".join(lines).split())
+    assert "3 ratios: 3 trials steps: 322 alone, 209 shared (35 % saved)" in text
+    assert "stages of one seed: steps that trials have in common are trained once" in text
+    rows = [line.split() for line in lines]
+    assert ["1", "0", "38", "1.652", "3"] in rows
+    assert ["5", "3", "75", "184", "8", "1", "1.0"] in rows

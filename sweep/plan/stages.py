@@ -1,17 +1,20 @@
 """Timelines -> Stages: the spans of steps that are trained, and the Plan that holds Trials and Stages together.
 
-Each Trial is a single Stage of its own.
+Trials whose steps are the same up to a point are one computation up to there: it is one Stage, and what follows on it
+are its children. A Stage's id is made of exact numbers, never of rates: their last bits depend on the processor.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from sweep.errors import Problem, RecipeError
 from sweep.plan.checks import refusals, warnings
+from sweep.plan.forest import Branch, find_branches
 from sweep.plan.grid import Trial, make_grid
 from sweep.plan.lengths import measure
 from sweep.plan.timeline import Timeline
@@ -19,13 +22,23 @@ from sweep.recipe.duration import Ratio
 from sweep.recipe.library import LoadedRecipe
 from sweep.recipe.schema import MAX_SEED
 
+# A Trial's way: the Stages that make it up, each with the step at which it ends.
+Path = tuple[tuple[str, int], ...]
+
 
 @dataclass(frozen=True)
 class Stage:
-    """Steps `start_step` … `stop_step - 1` of a trial. `eval_steps`: evaluate when so many steps are done."""
+    """Steps `start_step` … `stop_step - 1`, which are the same in `num_trials` Trials.
+
+    `trial` is the longest of them; `ends` are those that are over with this Stage. `parent` is the id of the Stage that
+    it follows on. `eval_steps`: evaluate when so many steps are done.
+    """
 
     id: str
+    parent: str | None
     trial: Trial
+    num_trials: int
+    ends: tuple[Trial, ...]
     start_step: int
     stop_step: int
     eval_steps: tuple[int, ...]
@@ -36,29 +49,69 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """What earlier runs of a sweep have left: the keys of Trials with nothing left to train, the ids of the Stages that
+    are finished and the steps from which to which they reach, and whether the state at a Stage's end is at hand."""
+
+    final: frozenset[str] = frozenset()
+    finished: frozenset[str] = frozenset()
+    spans: frozenset[tuple[int, int]] = frozenset()
+    has_state: Callable[[str, int], bool] = lambda stage, step: False
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What will run. `stages` stand in the order in which one Worker trains them, shuffled by `order_seed`."""
+    """What is to be measured, and the Stages that are to be trained for it, in the order in which one Worker trains
+    them: a parent before its children, and these shuffled by `order_seed`.
+
+    `paths` holds the way of every Trial that is to be trained, by its key; it may begin with Stages that are finished.
+    """
 
     loaded: LoadedRecipe
     timelines: tuple[Timeline, ...]
     trials: tuple[Trial, ...]
-    stages: tuple[Stage, ...]
     order_seed: int
+    shares: bool
     warnings: tuple[Problem, ...]
+    stages: tuple[Stage, ...] = ()
+    paths: dict[str, Path] = field(default_factory=dict)
 
     @property
     def num_steps(self) -> int:
-        """Optimizer steps of the whole plan."""
+        """Optimizer steps that are trained for the whole plan."""
         return sum(stage.num_steps for stage in self.stages)
 
+    @property
+    def num_steps_alone(self) -> int:
+        """Optimizer steps of all its Trials, were each of them trained alone."""
+        return sum(trial.timeline.num_steps for trial in self.trials)
+
     @cached_property
-    def paths(self) -> dict[str, tuple[str, ...]]:
-        """The Stages that make up each Trial, by its key: their ids in the order of training."""
-        return {stage.trial.key: (stage.id,) for stage in self.stages}
+    def children(self) -> dict[str, list[Stage]]:
+        """The Stages that follow on each one that has any, by its id."""
+        children: dict[str, list[Stage]] = {}
+        for stage in self.stages:
+            if stage.parent is not None:
+                children.setdefault(stage.parent, []).append(stage)
+        return children
+
+    def below(self, stage: Stage) -> Iterator[Stage]:
+        """A Stage and all that follow on it, directly or not."""
+        waiting = [stage]
+        while waiting:
+            yield (found := waiting.pop())
+            waiting += self.children.get(found.id, ())
+
+    def missing(self, recorded: Recorded) -> Plan:
+        """The same Trials, and the Stages that are still to be trained, going on from the states that there are."""
+        stages, paths = _divide(self, recorded)
+        return replace(self, stages=stages, paths=paths)
 
 
-def make_plan(loaded: LoadedRecipe, ratios: tuple[Ratio, ...], num_seeds: int, dataset_examples: int) -> Plan:
-    """Plan `loaded` at every ratio with every seed.
+def make_plan(
+    loaded: LoadedRecipe, ratios: tuple[Ratio, ...], num_seeds: int, dataset_examples: int, shares: bool = True
+) -> Plan:
+    """Plan `loaded` at every ratio with every seed; with `shares`, steps that Trials have in common are trained once.
 
     Raises:
         RecipeError: with everything that cannot be trained.
@@ -70,8 +123,8 @@ def make_plan(loaded: LoadedRecipe, ratios: tuple[Ratio, ...], num_seeds: int, d
     trials = make_grid(timelines, num_seeds)
     # Any number serves, as long as it is recorded and the same whenever this recipe is planned.
     order_seed = int(loaded.recipe.fingerprint[:8], 16)
-    stages = _shuffled(tuple(_stage(trial, timelines) for trial in trials), order_seed)
-    return Plan(loaded, timelines, trials, stages, order_seed, tuple(warnings(loaded, timelines)))
+    plan = Plan(loaded, timelines, trials, order_seed, shares, tuple(warnings(loaded, timelines)))
+    return plan.missing(Recorded())
 
 
 def _seed_problems(loaded: LoadedRecipe, num_seeds: int) -> list[Problem]:
@@ -81,26 +134,131 @@ def _seed_problems(loaded: LoadedRecipe, num_seeds: int) -> list[Problem]:
     return [Problem(message, loaded.place("seed"), "seed", fix="take a smaller seed")] if last > MAX_SEED else []
 
 
-def _stage(trial: Trial, timelines: tuple[Timeline, ...]) -> Stage:
-    """The whole trial as one Stage. Its id is made of exact numbers: a rate's last bits depend on the processor."""
-    num_steps = trial.timeline.num_steps
-    text = f"{trial.key}:0:{num_steps}"
-    return Stage(hashlib.sha256(text.encode()).hexdigest()[:16], trial, 0, num_steps, _eval_steps(trial, timelines))
+def stage_id(trial: Trial, start_step: int, stop_step: int, is_end: bool) -> str:
+    """The lasting id of a Trial's steps `start_step` … `stop_step - 1`: equal where any Trial's are the same steps.
+
+    `is_end` says whether a Trial is over with them: then they are evaluated at the end.
+    """
+    recipe = trial.timeline.recipe
+    span = f"{start_step}:{stop_step}" + (":end" if is_end else "")
+    text = f"{recipe.fingerprint}:{trial.seed}:{span}:{trial.timeline.prefix(stop_step)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _eval_steps(trial: Trial, timelines: tuple[Timeline, ...]) -> tuple[int, ...]:
-    """After every epoch and at the end; in a baseline also at every shorter length, for the truncated control."""
-    steps = set(trial.timeline.epoch_ends)
-    if trial.timeline.lengths.realised == 1:
-        steps |= {other.num_steps for other in timelines if other.num_steps < trial.timeline.num_steps}
-    return tuple(sorted(steps))
+def _divide(plan: Plan, recorded: Recorded) -> tuple[tuple[Stage, ...], dict[str, Path]]:
+    """The Stages of all Trials that are not final, and each one's way."""
+    stages: list[Stage] = []
+    paths: dict[str, Path] = {}
+    divide = _Divider(plan)
+    for seed in dict.fromkeys(trial.seed for trial in plan.trials):
+        trials = [trial for trial in plan.trials if trial.seed == seed]
+        groups: dict[Path, list[int]] = {}
+        for index, trial in enumerate(trials):
+            if trial.key not in recorded.final:
+                way = _way_so_far(trial, recorded) if plan.shares else ()
+                groups.setdefault(way, []).append(index)
+        for way, members in groups.items():
+            grown = divide(trials, tuple(members), way)
+            stages += _shuffled(grown, random.Random(f"{plan.order_seed}:{seed}"))
+            paths |= _paths(grown, way)
+    return tuple(stages), paths
 
 
-def _shuffled(stages: tuple[Stage, ...], order_seed: int) -> tuple[Stage, ...]:
-    """Seed by seed, the ratios of each in random order, so that a drift of the machine does not line up with length."""
+class _Divider:
+    """Divides the Trials of one seed after the other; which steps they share does not depend on the seed."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._timelines = plan.timelines
+        self._min_shared_steps = plan.loaded.recipe.min_shared_steps
+        self._shares = plan.shares
+        self._known: dict[tuple[tuple[int, ...], int], list[Branch]] = {}
+        self._lengths = sorted(timeline.num_steps for timeline in plan.timelines)
+
+    def __call__(self, trials: list[Trial], members: tuple[int, ...], way: Path) -> list[Stage]:
+        """The Stages of the Trials `members`, which all have come the same way; a parent before its children."""
+        branches = self._branches(members, way[-1][1] if way else 0)
+        baselines = self._baselines(branches)
+        stages: list[Stage] = []
+        for index, branch in enumerate(branches):
+            parent = stages[branch.parent].id if branch.parent is not None else way[-1][0] if way else None
+            stages.append(self._stage(branch, parent, trials, index in baselines))
+        return stages
+
+    def _branches(self, members: tuple[int, ...], start: int) -> list[Branch]:
+        if not self._shares:
+            return [branch for member in members for branch in find_branches(self._timelines, (member,), start, 1)]
+        if (members, start) not in self._known:
+            self._known[members, start] = find_branches(self._timelines, members, start, self._min_shared_steps)
+        return self._known[members, start]
+
+    def _baselines(self, branches: list[Branch]) -> set[int]:
+        """The places of the Branches on the way of a baseline."""
+        found: set[int] = set()
+        for index, branch in enumerate(branches):
+            if any(self._timelines[member].lengths.realised == 1 for member in branch.ends):
+                place: int | None = index
+                while place is not None:
+                    found.add(place)
+                    place = branches[place].parent
+        return found
+
+    def _stage(self, branch: Branch, parent: str | None, trials: list[Trial], is_baseline: bool) -> Stage:
+        trial, start, stop = trials[branch.member], branch.start_step, branch.stop_step
+        return Stage(
+            id=stage_id(trial, start, stop, bool(branch.ends)),
+            parent=parent,
+            trial=trial,
+            num_trials=branch.num_members,
+            ends=tuple(trials[index] for index in branch.ends),
+            start_step=start,
+            stop_step=stop,
+            eval_steps=self._eval_steps(branch, is_baseline),
+        )
+
+    def _eval_steps(self, branch: Branch, is_baseline: bool) -> tuple[int, ...]:
+        """After every epoch and at the end of a Trial; in a baseline also at every shorter length, for the truncated
+        control."""
+        timeline, steps = self._timelines[branch.member], range(branch.start_step + 1, branch.stop_step + 1)
+        per_epoch = timeline.lengths.steps_per_epoch
+        first = -(-steps.start // per_epoch) * per_epoch
+        found = {*range(first, steps.stop, per_epoch), *([branch.stop_step] if branch.ends else [])}
+        if is_baseline:
+            found |= {length for length in self._lengths if length in steps}
+        return tuple(sorted(found))
+
+
+def _way_so_far(trial: Trial, recorded: Recorded) -> Path:
+    """The finished Stages, one after the other, that lead furthest into `trial` with a state at hand to go on from."""
+    ways: dict[int, Path] = {0: ()}
+    for start, stop in sorted(recorded.spans):
+        if start not in ways or stop >= trial.timeline.num_steps:
+            continue
+        for stage in (stage_id(trial, start, stop, is_end) for is_end in (False, True)):
+            if stage in recorded.finished and (stop not in ways or recorded.has_state(stage, stop)):
+                ways[stop] = (*ways[start], (stage, stop))
+    return ways[max(stop for stop, way in ways.items() if not way or recorded.has_state(*way[-1]))]
+
+
+def _paths(stages: Iterable[Stage], way: Path) -> dict[str, Path]:
+    """The way of each Trial that ends with one of `stages`, which have all come by `way`."""
+    ways: dict[str | None, Path] = {way[-1][0] if way else None: way}
+    for stage in stages:
+        ways[stage.id] = (*ways[stage.parent], (stage.id, stage.stop_step))
+    return {trial.key: ways[stage.id] for stage in stages for trial in stage.ends}
+
+
+def _shuffled(stages: list[Stage], order: random.Random) -> list[Stage]:
+    """Each Stage followed by all that go on from it, those of one parent in random order, so that a drift of the
+    machine does not line up with length."""
+    children: dict[str | None, list[Stage]] = {}
+    for stage in stages:
+        children.setdefault(stage.parent, []).append(stage)
+    roots = children.pop(stages[0].parent) if stages else []
+    order.shuffle(roots)
     shuffled: list[Stage] = []
-    for seed in dict.fromkeys(stage.trial.seed for stage in stages):
-        group = [stage for stage in stages if stage.trial.seed == seed]
-        random.Random(f"{order_seed}:{seed}").shuffle(group)
-        shuffled += group
-    return tuple(shuffled)
+    while roots:
+        shuffled.append(stage := roots.pop())
+        following = children.get(stage.id, [])
+        order.shuffle(following)
+        roots += following
+    return shuffled

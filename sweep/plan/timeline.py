@@ -7,6 +7,7 @@ in the parent process alone, and a Worker is sent the values.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.plan.lengths import Lengths
+from sweep.plan.lengths import Lengths, follows_run
 from sweep.recipe.schedule import SCHEDULES, Shape, Steps, WarmedUp
 from sweep.recipe.schema import Recipe
 
@@ -65,6 +66,40 @@ class Timeline:
         """The whole run in spans: the first step and the learning rates of each."""
         for start in range(0, self.num_steps, _SPAN_STEPS):
             yield start, self.rates(start, min(start + _SPAN_STEPS, self.num_steps))
+
+    @cached_property
+    def own_batches_from(self) -> float:
+        """The first step whose batch depends on how many examples an epoch draws: infinite where none does.
+
+        `samples` draws the first so many of a shuffled epoch: up to the last whole batch, a longer epoch's are the
+        same. A `subset` shuffles its own.
+        """
+        lengths = self.lengths
+        match self.recipe.method:
+            case "epochs" | "steps":
+                return math.inf
+            case "samples":
+                return lengths.num_examples // self.recipe.batch_size
+            case "subset":
+                return 0
+
+    @cached_property
+    def plateau_steps(self) -> int:
+        """How many steps from the start every longer run of the recipe has as well: its state then serves those."""
+        if self.recipe.method in ("samples", "subset") or (follows_run(self.recipe) and self.lengths.warmup_steps):
+            return 0
+        return int(min(self._warmed_up.plateau, self.num_steps))
+
+    def prefix(self, stop: int) -> str:
+        """What the steps before `stop` depend on beside the recipe and the seed, in exact numbers.
+
+        Runs that agree in it are the same computation up to there, on any processor and in any version.
+        """
+        lengths = self.lengths
+        numbers: tuple[object, ...] = (lengths.dataset_examples, *self._warmed_up.prefix(stop))
+        if stop > self.own_batches_from or self.recipe.lr_interval == "epoch":
+            numbers += (lengths.num_examples,)
+        return ",".join(map(str, (self.recipe.method, *numbers)))
 
     @cached_property
     def _warmed_up(self) -> WarmedUp:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.errors import Complaints, Problem, RecipeError, UsageError
-from sweep.printable import printable
+from sweep.printable import is_unicode, printable
 from sweep.recipe.schema import Recipe, check_recipe, nearest
 from sweep.recipe.strict_yaml import MAX_BYTES, read_value, survey_mapping
 
@@ -82,18 +82,13 @@ def parse_settings(settings: tuple[str, ...]) -> tuple[Override, ...]:
 
 
 def _parse_setting(setting: str) -> Override:
-    if not _is_unicode(setting):
+    if not is_unicode(setting):
         raise UsageError(Problem(f"{setting!r} is not UTF-8", where="--set"))
     key, equals, value = setting.partition("=")
     if not equals or not key.strip():
         raise UsageError(Problem(f"{setting!r} is not key=value", where="--set", fix="for example --set lr=0.2"))
     key = key.strip()
     return Override(key, read_value(value.strip(), "--set", key), "--set")
-
-
-def _is_unicode(text: str) -> bool:
-    # Bytes of the command line that are not UTF-8 arrive as lone surrogates.
-    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def shipped_folder() -> Path:
@@ -141,11 +136,16 @@ def find_recipe(name_or_path: str) -> Path:
 
 
 def _read_bytes(path: Path) -> bytes:
+    """Reads without waiting: a pipe that has come into the file's place meanwhile, or the kernel's log, is empty."""
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+        with open(path, "rb", opener=_open_at_once) as file:
+            return file.read(MAX_BYTES + 1) or b""
     except OSError as error:
         raise RecipeError(Problem(f"cannot be read: {error.strerror}", where=shown_path(path))) from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def shown_path(path: Path) -> str:

@@ -16,6 +16,7 @@ Shapes and names are torch's (`torch.optim.lr_scheduler`); wsd is the warm-up-st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -111,6 +112,16 @@ class Shape(Protocol):
 
     def multipliers(self, steps: Steps) -> Multipliers: ...
 
+    def prefix(self, stop: int) -> tuple[object, ...]:
+        """The exact numbers that fix the multipliers of the steps before `stop`, of one recipe's runs: where they are
+        equal, so are those multipliers, to the last bit."""
+        ...
+
+    @property
+    def plateau(self) -> float:
+        """How many steps from the start of the run every longer one has as well, were its warm-up the same."""
+        ...
+
 
 @dataclass(frozen=True)
 class Decays:
@@ -124,6 +135,13 @@ class Decays:
         powers = np.array([self.gamma**k for k in range(len(self.positions) + 1)])
         values: Multipliers = powers[np.searchsorted(np.array(self.positions, dtype=np.int64), steps, side="right")]
         return values
+
+    def prefix(self, stop: int) -> tuple[object, ...]:
+        return tuple(position for position in self.positions if position < stop)
+
+    @property
+    def plateau(self) -> float:
+        return self.positions[0] if self.positions else math.inf
 
 
 @dataclass(frozen=True)
@@ -142,6 +160,13 @@ class Exponential:
         values: Multipliers = np.power(self.gamma, elapsed)
         return values
 
+    def prefix(self, stop: int) -> tuple[object, ...]:
+        return (self.start, self.end, self.epochs)
+
+    @property
+    def plateau(self) -> float:
+        return self.start
+
 
 @dataclass(frozen=True)
 class Cosine:
@@ -154,6 +179,13 @@ class Cosine:
 
     def multipliers(self, steps: Steps) -> Multipliers:
         return _cosine((steps - self.start) / (self.end - self.start), self.floor)
+
+    def prefix(self, stop: int) -> tuple[object, ...]:
+        return (self.start, self.end)
+
+    @property
+    def plateau(self) -> float:
+        return self.start
 
 
 @dataclass(frozen=True)
@@ -182,6 +214,14 @@ class Restarts:
         elapsed = np.maximum(steps - whole[cycle] - part[cycle], 0)
         return _cosine(elapsed / lengths[cycle], self.floor)
 
+    def prefix(self, stop: int) -> tuple[object, ...]:
+        begun = sum(position < stop for position in self.positions) + 1
+        return (*self.starts[:begun], *self.lengths[:begun])
+
+    @property
+    def plateau(self) -> float:
+        return int(self.starts[0])
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -198,6 +238,13 @@ class Linear:
         values: Multipliers = self.first + (self.last - self.first) * progress
         return values
 
+    def prefix(self, stop: int) -> tuple[object, ...]:
+        return (self.start, self.end)
+
+    @property
+    def plateau(self) -> float:
+        return self.start
+
 
 @dataclass(frozen=True)
 class Polynomial:
@@ -213,6 +260,13 @@ class Polynomial:
         values: Multipliers = np.power(np.minimum(self.end - steps, length) / length, self.power)
         return values
 
+    def prefix(self, stop: int) -> tuple[object, ...]:
+        return (self.start, self.end)
+
+    @property
+    def plateau(self) -> float:
+        return self.start
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -222,6 +276,13 @@ class Constant:
 
     def multipliers(self, steps: Steps) -> Multipliers:
         return np.ones(len(steps))
+
+    def prefix(self, stop: int) -> tuple[object, ...]:
+        return ()
+
+    @property
+    def plateau(self) -> float:
+        return math.inf
 
 
 @dataclass(frozen=True)
@@ -245,6 +306,13 @@ class StableDecay:
         values[cooling] = self.floor + (1 - self.floor) * left
         return values
 
+    def prefix(self, stop: int) -> tuple[object, ...]:
+        return (self.start, self.end) if stop - 1 > self.start else ()  # the first step of a cool-down is still at 1
+
+    @property
+    def plateau(self) -> float:
+        return self.start + 1
+
 
 @dataclass(frozen=True)
 class WarmedUp:
@@ -266,6 +334,15 @@ class WarmedUp:
             ramp = steps[warming] / self.warmup_steps if self.method == "linear" else 0.0
             values[warming] = self.decay + (1 - self.decay) * ramp
         return values
+
+    def prefix(self, stop: int) -> tuple[object, ...]:
+        """As a Shape's."""
+        return (self.warmup_steps, *(self.shape.prefix(stop) if stop > self.warmup_steps else ()))
+
+    @property
+    def plateau(self) -> float:
+        """As a Shape's; the warm-up too has to be the longer run's."""
+        return max(self.warmup_steps, self.shape.plateau)
 
 
 @dataclass(frozen=True)

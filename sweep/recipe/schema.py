@@ -45,7 +45,7 @@ Scheduler = Literal[
 assert set(get_args(Scheduler)) == set(SCHEDULES)
 
 # What may differ between two runs of one baseline: how it is scaled and repeated, where it runs, what an hour costs.
-NOT_IN_FINGERPRINT = frozenset({"method", "seed", "threads", "workers", "price", "data_path"})
+NOT_IN_FINGERPRINT = frozenset({"method", "seed", "min_shared_steps", "threads", "workers", "price", "data_path"})
 MAX_SEED = 2**32 - 1
 
 
@@ -182,6 +182,12 @@ class Recipe(BaseModel):
 
     method: Method = Field("epochs", description="ours: what a ratio scales")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="ours: first seed of a sweep")
+    min_shared_steps: int = Field(
+        100,
+        ge=1,
+        le=10**9,
+        description="ours: steps that runs have in common are trained once where that saves so many steps or more",
+    )
     threads: int | None = Field(
         None,
         ge=1,
@@ -204,15 +210,16 @@ class Recipe(BaseModel):
         keys = self.model_dump(mode="json", exclude_defaults=True, exclude=set(NOT_IN_FINGERPRINT))
         return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:16]
 
-    def differences(self, recorded: Mapping[str, object]) -> list[str]:
-        """Each key of the fingerprint that differs from a recorded recipe, as `key: recorded, now mine`.
+    def differences(self, recorded: Mapping[str, object]) -> dict[str, str]:
+        """Each key of the fingerprint that differs from a recorded recipe, with `key was recorded, now mine`.
 
         A key that was not there when it was recorded had what is its default now.
         """
         mine = self.model_dump(mode="json")
         theirs = Recipe(model=self.model, dataset=self.dataset).model_dump(mode="json") | dict(recorded)
         keys = sorted((mine.keys() | theirs.keys()) - NOT_IN_FINGERPRINT)
-        return [f"{key} was {theirs.get(key)}, now {mine.get(key)}" for key in keys if mine.get(key) != theirs.get(key)]
+        changed = [key for key in keys if mine.get(key) != theirs.get(key)]
+        return {key: f"{key} was {theirs.get(key)}, now {mine.get(key)}" for key in changed}
 
 
 def nearest(name: str, known: Mapping[str, object] | Iterator[str] | list[str]) -> str:

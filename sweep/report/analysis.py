@@ -15,7 +15,8 @@ from sweep.errors import Outcome
 @dataclass(frozen=True)
 class RatioSummary:
     """One ratio over its seeds. `relative_cost` and `points` (percentage points of accuracy) are against the baseline;
-    what cannot be known is None. `failures` are the sentences of trials that did not finish."""
+    what cannot be known is None. `failures` are the sentences of trials that did not finish; `mixed_seeds` those that
+    were trained on another set-up than the sweep began with."""
 
     method: str
     ratio_text: str
@@ -34,6 +35,7 @@ class RatioSummary:
     points: float | None
     truncated_accuracy: float | None
     failures: tuple[str, ...]
+    mixed_seeds: tuple[int, ...]
 
 
 def summarise(frame: pd.DataFrame) -> list[RatioSummary]:
@@ -73,6 +75,7 @@ def _summary(group: pd.DataFrame, baseline: pd.DataFrame) -> RatioSummary:
         else None,
         truncated_accuracy=_mean(group, "truncated_accuracy"),
         failures=tuple(_failure(row) for _, row in group.iterrows() if row["outcome"] != Outcome.FINISHED),
+        mixed_seeds=tuple(int(seed) for seed in group["seed"][group["other_set_up"].notna()]),
     )
 
 

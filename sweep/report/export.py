@@ -1,20 +1,27 @@
-"""The frame as CSV and JSON, the table as Markdown. Numbers are exact; what was not measured is empty or null."""
+"""The frame as CSV and JSON, the table as Markdown. Numbers are exact; what was not measured is empty or null.
+
+JSON holds every text to the letter. In the others control characters are written out (`\\x1b`), and nothing is markup.
+In CSV a text that a spreadsheet would compute (`=…`, `+…`, `-…`, `@…`) has an apostrophe before it, as OWASP advises.
+That changes the text, but only that of a name which somebody chose so: no number has one, nor any text of ours.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pandas as pd
 
 from sweep.printable import one_line
+from sweep.report.bill import make_bill
 from sweep.report.frame import COLUMNS, trial_frame
 from sweep.report.grid import Grid
 from sweep.store.history import History
 
 JSON_FORMAT = 1
 # A spreadsheet reads a text that starts with one of these as a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@")
-_MARKDOWN_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|"})
+_FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # spreadsheets take the wide forms too
+_MARKDOWN_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|&~"})
 
 
 def to_csv(history: History) -> str:
@@ -32,15 +39,19 @@ def _csv_text(value: object) -> str:
 
 
 def to_json(history: History) -> str:
-    """`rows`, one a trial, with the stable columns; beside them the recipe and where it was trained."""
+    """`rows`, one a trial, with the stable columns; beside them the recipe, where it was trained, and as `sweep` the
+    sweep's own bill."""
     start = history.starts[-1]
-    environment = next((r.environment for r in history.results if r.environment), start.environment)
+    own = (result.environment for result in history.results if result.environment and not result.other_set_up)
+    environment = next(own, history.starts[0].environment)
+    bill = make_bill(history)
     document = {
         "format": JSON_FORMAT,
         "recipe": start.recipe,
         "fingerprint": start.fingerprint,
         "price": start.price,
         "environment": environment.model_dump(),
+        "sweep": asdict(bill) if bill is not None else None,
         "rows": [_json_row(row) for _, row in trial_frame(history)[list(COLUMNS)].iterrows()],
     }
     return json.dumps(document, indent=2, allow_nan=False)

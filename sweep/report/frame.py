@@ -35,6 +35,7 @@ COLUMNS = (
     "outcome",
     "device",
     "weights_sha256",
+    "other_set_up",
 )
 # What the table says beside them.
 EXTRA_COLUMNS = ("ratio_text", "examples", "is_baseline", "reason", "contention")
@@ -72,6 +73,7 @@ def _row(result: TrialResult, recipe: str, price: float | None) -> dict[str, obj
         "outcome": result.outcome.value,
         "device": result.environment.device_kind if result.environment else None,
         "weights_sha256": result.weights_sha256,
+        "other_set_up": "; ".join(result.other_set_up) or None,
         "ratio_text": entry.ratio,
         "examples": entry.num_examples,
         "is_baseline": entry.is_baseline,

@@ -12,6 +12,7 @@ from sweep.report.grid import Grid
 
 if TYPE_CHECKING:  # at run time it brings the packages along that the doctor may find missing
     from sweep.store.catalogue import SweepSummary
+    from sweep.store.clearing import LeftStates
 
 
 def sweeps_grid(sweeps: list[SweepSummary], results: Path) -> Grid:
@@ -36,9 +37,31 @@ def _state(sweep: SweepSummary) -> str:
         return sweep.problem
     if sweep.is_running:
         return "running"
-    if sweep.num_finished == sweep.num_trials:
-        return "complete"
-    return f"{sweep.num_failed} failed" if sweep.num_failed else "incomplete"
+    unfinished = f"{sweep.num_failed} failed" if sweep.num_failed else "incomplete"
+    state = "complete" if sweep.num_finished == sweep.num_trials else unfinished
+    return f"{state}, mixed set-ups" if sweep.is_mixed else state
+
+
+def states_grid(found: list[LeftStates], results: Path) -> Grid:
+    """A row for each of some sweeps that have states, with what it costs to remove them."""
+    rows = tuple(
+        (one_line(left.workspace.name), str(left.num_states), size_text(left.num_bytes), _without(left))
+        for left in found
+    )
+    headers = ("sweep", "states", "size", "without them")
+    total = f"{size_text(sum(left.num_bytes for left in found))} in all; results, logs and weights stay"
+    return Grid(one_line(f"states in {results}"), headers, rows, (total,), texts=frozenset({"sweep", "without them"}))
+
+
+def _without(left: LeftStates) -> str:
+    if left.is_running:
+        return "it is running: they cannot be removed"
+    longer = "the next longer or denser grid"
+    if not left.num_begun:
+        return f"{longer} trains from the beginning"
+    if left.num_begun == left.num_stages:
+        return "what was interrupted trains from the beginning"
+    return f"what was interrupted, and {longer}, train from the beginning"
 
 
 def recipes_grid(summaries: Mapping[str, str]) -> Grid:

@@ -79,9 +79,9 @@ class LineView(SilentView):
 
     def __call__(self, event: events.Event) -> None:
         match event:
-            case events.StageEnded(train_seconds=None):
+            case events.TrialEnded(train_seconds=None):
                 self._say(f"ratio {event.ratio}, seed {event.seed}: {event.reason or event.outcome}")
-            case events.StageEnded():
+            case events.TrialEnded():
                 self._say(
                     f"ratio {event.ratio}, seed {event.seed}: {event.outcome}, "
                     f"{duration_text(event.train_seconds)}, accuracy {percent_text(event.accuracy)}"
@@ -140,11 +140,12 @@ class BarView:
                 if event.stage in self._jobs:
                     self._jobs[event.stage].progress = event
             case events.StageEnded():
+                job = self._jobs.pop(event.stage, None)
+                self._steps_before += job.started.num_steps - job.steps_before if job else 0
+            case events.TrialEnded():
                 self._end(event)
 
-    def _end(self, event: events.StageEnded) -> None:
-        job = self._jobs.pop(event.stage, None)
-        self._steps_before += job.started.num_steps - job.steps_before if job else 0
+    def _end(self, event: events.TrialEnded) -> None:
         if not self._has_rows:
             self._row("ratio", "seed", "train time", "accuracy", "")
             self._has_rows = True
@@ -166,7 +167,8 @@ class BarView:
             done = self._steps_before + sum(job.steps_done - job.steps_before for job in jobs)
             self._add_bar(table, self._started.name, done, self._started.num_steps, self._times(done))
             for job in jobs:
-                label = f"{job.started.ratio} seed {job.started.seed}"
+                others = f" +{job.started.num_trials - 1}" if job.started.num_trials > 1 else ""
+                label = f"{job.started.ratio}{others} seed {job.started.seed}"
                 self._add_bar(table, label, job.steps_done, job.started.num_steps, self._detail(job))
         return table
 
@@ -206,4 +208,5 @@ def _headline(event: events.Noticed | events.SweepStarted) -> str:
     begun = f"{event.num_trials} trials" + (f", {event.num_done} of them done" if event.num_done else "")
     if event.num_interrupted:
         begun = f"resuming: {event.num_done} of {event.num_trials} done, {event.num_interrupted} interrupted"
-    return f"{event.name}: {begun}, {event.num_steps} steps to train"
+    shared = f" ({event.num_shared} more if each were trained alone)" if event.num_shared else ""
+    return f"{event.name}: {begun}, {event.num_steps} steps to train{shared}"

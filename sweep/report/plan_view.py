@@ -12,6 +12,7 @@ from sweep.plan.stages import Plan
 from sweep.plan.timeline import Timeline
 from sweep.printable import one_line
 from sweep.report.cells import realised_text
+from sweep.report.forest_view import stages_document, steps_notes
 from sweep.report.grid import Grid
 
 JSON_FORMAT = 1
@@ -28,7 +29,7 @@ _HEADERS = (
 
 
 def plan_grid(plan: Plan) -> Grid:
-    """The plan, with its warnings and its total below it."""
+    """The plan, with its warnings and its totals below it."""
     recipe = plan.loaded.recipe
     seeds = len(plan.trials) // len(plan.timelines)
     times = "" if seeds == 1 else f" x {seeds} seeds"
@@ -38,7 +39,8 @@ def plan_grid(plan: Plan) -> Grid:
         tuple(tuple(one_line(cell) for cell in _cells(timeline)) for timeline in plan.timelines),
         (
             *(one_line(f"warning: {warning}") for warning in plan.warnings),
-            f"{len(plan.timelines)} ratios{times}: {len(plan.trials)} trials, {plan.num_steps} steps",
+            f"{len(plan.timelines)} ratios{times}: {len(plan.trials)} trials",
+            *steps_notes(plan),
         ),
         texts=frozenset({"rate"}),
     )
@@ -101,14 +103,20 @@ def sparkline(timeline: Timeline, width: int = _SPARK_WIDTH) -> str:
 
 
 def plan_to_json(plan: Plan) -> str:
-    """The plan as a document: `runs`, one a ratio, `warnings`, and the total of steps."""
+    """The plan as a document: `runs`, one a ratio, `stages`, those of one seed, and `warnings`.
+
+    `steps_shared` is what is trained, `steps_alone` what it would be if each trial were trained alone.
+    """
     document = {
         "format": JSON_FORMAT,
         "recipe": plan.loaded.recipe.model_dump(mode="json"),
         "fingerprint": plan.loaded.recipe.fingerprint,
         "seeds": sorted({trial.seed for trial in plan.trials}),
         "total_steps": plan.num_steps,
+        "steps_alone": plan.num_steps_alone,
+        "steps_shared": plan.num_steps,
         "runs": [_run(timeline) for timeline in plan.timelines],
+        "stages": stages_document(plan),
         "warnings": [{"where": w.where, "key": w.key, "ratio": w.ratio, "message": w.message} for w in plan.warnings],
     }
     return json.dumps(document, indent=2, allow_nan=False)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from sweep.printable import one_line
 from sweep.report.analysis import RatioSummary, max_contention, summarise
+from sweep.report.bill import bill_text, make_bill
 from sweep.report.cells import duration_text, number_text, percent_text, ratio_text
 from sweep.report.frame import trial_frame
 from sweep.report.grid import Grid
@@ -61,9 +62,9 @@ def _accuracy_cell(row: RatioSummary) -> str:
 
 
 def _outcome_cell(row: RatioSummary) -> str:
-    if not row.failures:
-        return "finished"
-    return f"{row.num_finished} of {row.num_trials} finished; {'; '.join(row.failures)}"
+    finished = f"{row.num_finished} of {row.num_trials} finished" if row.failures else "finished"
+    mixed = [f"other set-up: seed {', '.join(map(str, row.mixed_seeds))}"] if row.mixed_seeds else []
+    return "; ".join([finished, *mixed, *row.failures])
 
 
 def _notes(history: History, frame: pd.DataFrame, summaries: list[RatioSummary]) -> list[str]:
@@ -72,6 +73,8 @@ def _notes(history: History, frame: pd.DataFrame, summaries: list[RatioSummary])
         f"recipe {start.recipe_name} ({start.fingerprint}), {_setup(history)}",
         _contention(max_contention(frame)),
     ]
+    if (bill := make_bill(history)) is not None:
+        notes.append(bill_text(bill))
     if not any(row.is_baseline for row in summaries):
         notes.append("no trial has ratio 1.0: cost, vs 1.0 and truncated need one (run with --ratios …,1.0)")
     elif not any(row.is_baseline and row.num_finished for row in summaries):
@@ -83,6 +86,11 @@ def _notes(history: History, frame: pd.DataFrame, summaries: list[RatioSummary])
         )
     if any(_lacks_its_control(row, summaries) for row in summaries):
         notes.append("truncated is blank where ratio 1.0 was trained before that length was asked for")
+    if changes := dict.fromkeys(change for result in history.results for change in result.other_set_up):
+        notes.append(
+            f"other set-up than the first run's ({'; '.join(changes)}): these trials need not have the bits that they "
+            "would have had on it, and their times and costs do not compare"
+        )
     if history.damaged_lines:
         lines = ", ".join(str(line) for line in history.damaged_lines)
         notes.append(f"damaged records in the journal were ignored (line {lines})")
@@ -95,9 +103,9 @@ def _lacks_its_control(row: RatioSummary, summaries: list[RatioSummary]) -> bool
 
 
 def _setup(history: History) -> str:
-    """Where it was trained: threads and torch are the same throughout, and GPUs may be of several kinds."""
-    environments = [result.environment for result in history.results if result.environment]
-    environments = environments or [history.starts[-1].environment]
+    """Where it was trained, marked trials apart: threads and torch are the same, and GPUs may be of several kinds."""
+    results = [result for result in history.results if result.environment and not result.other_set_up]
+    environments = [result.environment for result in results if result.environment] or [history.starts[0].environment]
     first = environments[0]
     names = ", ".join(dict.fromkeys(environment.device_name for environment in environments))
     threads = f"{first.threads} thread{'s' if first.threads > 1 else ''}"

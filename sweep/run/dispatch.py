@@ -4,25 +4,27 @@ sweep is stopped. Then their Workers are asked for a checkpoint first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sweep.clock import Stopwatch
 from sweep.errors import Outcome
 from sweep.events import Listener, Noticed, StageEnded, StageStarted
-from sweep.plan.stages import Stage
+from sweep.plan.stages import Plan, Stage
 from sweep.run.executors.protocol import Executor
-from sweep.run.messages import Noted, Progressed, StageDone
+from sweep.run.ledger import Ledger, stage_name
+from sweep.run.makespan import Forest
+from sweep.run.messages import Noted, Orphaned, Progressed, StageDone
 from sweep.run.order import choose_next
 from sweep.run.retries import Retries
 from sweep.run.stop import StopRequest
-from sweep.store.records import StageJob, encode_rates
 
 # How long Ctrl-C waits to be noticed while nothing is heard from a Worker.
 _SECONDS_BETWEEN_LOOKS = 0.1
 # Chosen: enough to write a checkpoint of several hundred MB. With the 2 s that a stuck Worker has to leave, all are
 # gone within five.
 _SECONDS_TO_SAVE = 2.0
+
+_CUT_SHORT = (Outcome.CRASHED, Outcome.STALLED, Outcome.OUT_OF_MEMORY, Outcome.INTERRUPTED)
 
 
 @dataclass
@@ -37,67 +39,91 @@ class _Running:
         return self.stage.num_steps - self.steps_done
 
 
-@dataclass
 class Dispatch:
-    """One run's Stages on their way.
+    """One plan's Stages on their way. `saves` says whether checkpoints are written."""
 
-    `record(stage, done, reached_step)` writes down how an attempt has ended. `steps_saved` looks on the disk for how
-    many of a Stage's steps it goes on from; `saved` is what that said of all that wait, by their ids. `saves` says
-    whether checkpoints are written.
-    """
+    def __init__(
+        self,
+        executor: Executor,
+        plan: Plan,
+        ledger: Ledger,
+        retries: Retries,
+        saves: bool,
+        tell: Listener,
+        stop: StopRequest,
+    ) -> None:
+        self._executor = executor
+        self._plan = plan
+        self._ledger = ledger
+        self._retries = retries
+        self._saves = saves
+        self._tell = tell
+        self._stop = stop
+        self._waiting = {stage.id: stage for stage in plan.stages}  # in the planned order
+        self._saved = {stage.id: ledger.steps_saved(stage) for stage in plan.stages}
+        self._running: dict[str, _Running] = {}
+        self._orphans: dict[str, str] = {}  # Stages that had nothing to begin with, and why
+        steps = {stage.id: stage.num_steps - self._saved[stage.id] for stage in plan.stages}
+        children = {parent: [stage.id for stage in stages] for parent, stages in plan.children.items()}
+        self._forest = Forest(steps, {parent: below for parent, below in children.items() if parent in steps})
 
-    executor: Executor
-    waiting: list[Stage]
-    retries: Retries
-    record: Callable[[Stage, StageDone, int | None], None]
-    steps_saved: Callable[[Stage], int]
-    saved: dict[str, int]
-    saves: bool
-    tell: Listener
-    stop: StopRequest
-    _running: dict[str, _Running] = field(default_factory=dict)
-
-    def run(self) -> None:
-        """Train until nothing is left to train.
+    def run(self) -> dict[str, str]:
+        """Train until nothing is left that can be trained; returns the Stages that had nothing to begin with, and why:
+        what is missing then has to be planned anew.
 
         Raises:
             SweepError: there is no use in going on; what was under way is recorded as interrupted.
         """
-        while (self.waiting or self._running) and not self._is_stopping:
-            while self.waiting and len(self._running) < self.executor.capacity:
-                self._begin(self._take_next())
+        while (self._waiting or self._running) and not self._is_stopping:
+            self._begin_what_can()
+            if not self._running:
+                break
             self._hear()
         if self._running:
             self._stop_all()
-        if self.retries.cause is not None:
-            raise self.retries.cause
+        if self._retries.cause is not None:
+            raise self._retries.cause
+        return self._orphans
 
     @property
     def _is_stopping(self) -> bool:
-        return self.stop.signal_number is not None or self.retries.cause is not None
+        return self._stop.signal_number is not None or self._retries.cause is not None
 
-    def _take_next(self) -> Stage:
-        """Remove from what waits the Stage to begin now."""
-        free_beside = self.executor.capacity - len(self._running) - 1
-        busy = [running.steps_left for running in self._running.values()] + [0] * free_beside
-        left = [stage.num_steps - self.saved[stage.id] for stage in self.waiting]
-        return self.waiting.pop(choose_next(left, busy))
+    def _begin_what_can(self) -> None:
+        while not self._orphans and len(self._running) < self._executor.capacity and (ready := self._ready()):
+            busy = {stage: running.steps_left for stage, running in self._running.items()}
+            num_free = self._executor.capacity - len(busy)
+            chosen = choose_next(self._forest, ready, busy, num_free, len(self._waiting))
+            if chosen is None:
+                return
+            self._begin(self._waiting.pop(chosen))
+
+    def _ready(self) -> list[str]:
+        """The Stages whose parents are done, in the planned order."""
+        return [
+            stage.id
+            for stage in self._waiting.values()
+            if stage.parent not in self._waiting and stage.parent not in self._running
+        ]
 
     def _begin(self, stage: Stage) -> None:
-        saved = self.saved[stage.id]
+        saved = self._saved[stage.id]
         self._running[stage.id] = _Running(stage, saved)
         lengths, seed = stage.trial.timeline.lengths, stage.trial.seed
         epochs = float(lengths.num_epochs)
-        self.tell(StageStarted(stage.id, lengths.ratio.text, seed, epochs, stage.num_steps, saved))
-        self.executor.submit(stage_job(stage))
+        self._tell(StageStarted(stage.id, lengths.ratio.text, seed, epochs, stage.num_steps, saved, stage.num_trials))
+        self._executor.submit(self._ledger.job(stage))
 
     def _hear(self) -> None:
-        message = self.executor.receive(_SECONDS_BETWEEN_LOOKS)
+        message = self._executor.receive(_SECONDS_BETWEEN_LOOKS)
         if isinstance(message, Progressed):
             self._running[message.progress.stage].steps_done = message.progress.steps_done
-            self.tell(message.progress)
+            self._tell(message.progress)
         elif isinstance(message, Noted):
-            self.tell(Noticed(f"{_name(self._running[message.stage].stage)}: {message.text}"))
+            self._tell(Noticed(f"{stage_name(self._running[message.stage].stage)}: {message.text}"))
+        elif isinstance(message, Orphaned):
+            self._orphans[message.stage] = message.reason
+            self._waiting[message.stage] = self._running.pop(message.stage).stage
         elif message is not None:
             self._end(message)
 
@@ -105,54 +131,31 @@ class Dispatch:
         """Into the journal first, and only then told."""
         running = self._running.pop(done.stage)
         stage = running.stage
-        is_cut_short = done.outcome in (Outcome.CRASHED, Outcome.INTERRUPTED)
+        is_cut_short = done.outcome in _CUT_SHORT
         reached = stage.start_step + running.steps_done if is_cut_short and running.steps_done else None
-        self.record(stage, done, reached)
-        if self.retries.note(done) and not self._is_stopping:
-            self.tell(Noticed(f"{_name(stage)}: {done.reason}; trying again"))
-            self.saved[stage.id] = self.steps_saved(stage)  # the attempt may have written checkpoints
-            self.waiting.insert(0, stage)
+        attempt = self._retries.attempt(stage.id)
+        if self._retries.note(done) and not self._is_stopping:
+            self._ledger.record(stage, done, attempt, reached)
+            self._tell(Noticed(f"{stage_name(stage)}: {done.reason}; trying again"))
+            self._saved[stage.id] = self._ledger.steps_saved(stage)  # the attempt may have written checkpoints
+            self._waiting = {stage.id: stage} | self._waiting
+            return
+        self._ledger.record(stage, done, attempt, reached)
+        self._tell(StageEnded(stage.id, done.outcome, done.reason))
+        if done.outcome is Outcome.INTERRUPTED:
+            self._tell(Noticed(f"{stage_name(stage)}: {done.reason}"))
         else:
-            self.tell(_ended(stage, done))
+            self._ledger.tell_trials(stage, done.outcome)
+        if done.outcome is not Outcome.FINISHED:
+            for below in self._plan.below(stage):
+                self._waiting.pop(below.id, None)
 
     def _stop_all(self) -> None:
         """Have every Worker write a checkpoint and stop; who does not in time is interrupted where it is."""
-        self.tell(Noticed("stopping" + (" after a checkpoint" if self.saves else "") + ", again to stop now"))
-        self.executor.stop()
+        self._tell(Noticed("stopping" + (" after a checkpoint" if self._saves else "") + ", again to stop now"))
+        self._executor.stop()
         with Stopwatch() as watch:
-            while self._running and not self.stop.is_urgent and watch.elapsed_seconds < _SECONDS_TO_SAVE:
+            while self._running and not self._stop.is_urgent and watch.elapsed_seconds < _SECONDS_TO_SAVE:
                 self._hear()
         for stage in list(self._running):
             self._end(StageDone(stage=stage, outcome=Outcome.INTERRUPTED, reason="interrupted"))
-
-
-def _name(stage: Stage) -> str:
-    return f"ratio {stage.trial.timeline.lengths.ratio.text}, seed {stage.trial.seed}"
-
-
-def _ended(stage: Stage, done: StageDone) -> StageEnded:
-    measured = done.measurement if done.outcome is Outcome.FINISHED else None
-    return StageEnded(
-        stage.id,
-        stage.trial.timeline.lengths.ratio.text,
-        stage.trial.seed,
-        done.outcome,
-        done.reason,
-        measured.train_seconds if measured else None,
-        measured.evaluations.accuracy[-1] if measured else None,
-    )
-
-
-def stage_job(stage: Stage) -> StageJob:
-    """What a Worker is told to train a Stage: with the rates of its own steps."""
-    timeline = stage.trial.timeline
-    return StageJob(
-        stage=stage.id,
-        recipe=timeline.recipe.model_dump(mode="json"),
-        seed=stage.trial.seed,
-        num_examples=timeline.lengths.num_examples,
-        start_step=stage.start_step,
-        stop_step=stage.stop_step,
-        eval_steps=stage.eval_steps,
-        rates=encode_rates(timeline.rates(stage.start_step, stage.stop_step)),
-    )

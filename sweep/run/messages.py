@@ -27,7 +27,7 @@ class Prepared(_Message):
 
 
 class Progressed(_Message):
-    """A Worker is at work. Dropped rather than waited for, where nobody reads."""
+    """A step is done, or a batch evaluated. Dropped rather than waited for, where nobody reads."""
 
     kind: Literal["progressed"] = "progressed"
     progress: Progress
@@ -41,8 +41,16 @@ class Noted(_Message):
     text: str
 
 
+class Orphaned(_Message):
+    """The answer to a StageJob that has nothing to begin with: the state at the end of its parent is gone."""
+
+    kind: Literal["orphaned"] = "orphaned"
+    stage: str
+    reason: str
+
+
 class StageDone(_Message):
-    """The answer to a StageJob, or an executor's word that its Worker was lost (then nothing was measured)."""
+    """The answer to a StageJob, or an executor's word that its Worker was lost or hung (then nothing was measured)."""
 
     kind: Literal["done"] = "done"
     stage: str
@@ -59,7 +67,8 @@ class StopJob(_Message):
     kind: Literal["stop"] = "stop"
 
 
-Message = Prepared | Progressed | Noted | StageDone
+Message = Prepared | Progressed | Noted | Orphaned | StageDone
+Said = Progressed | Noted | Orphaned | StageDone  # of a Stage
 Job = PrepareJob | StageJob | StopJob
 
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])

@@ -1,34 +1,49 @@
 """Which Stage a free Worker takes next.
 
-In the planned order, which is shuffled, so that a drift of the machine does not line up with length; until the longest
-one that waits has to go first for the sweep to finish soonest.
+In the planned order, which is shuffled, so that a drift of the machine does not line up with length; until another one
+has to go first for the sweep to finish soonest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from heapq import heapify, heapreplace
+from collections.abc import Mapping, Sequence
 
-# Chosen: with more Stages than these waiting, what is begun now does not yet decide when the last one ends.
+from sweep.run.makespan import Forest, Situation
+
+# Chosen: with more Stages than these still to be begun, what is begun now does not yet decide when the last one ends.
 _MAX_LOOKAHEAD = 1000
+# With so few, the best order is found, not guessed.
+_MAX_SEARCHED = 12
 
 
-def choose_next(waiting: Sequence[int], busy: Sequence[int]) -> int:
-    """The place in `waiting` of the Stage to begin now.
+def choose_next(
+    forest: Forest, ready: Sequence[str], busy: Mapping[str, int], num_free: int, num_waiting: int
+) -> str | None:
+    """The Stage to begin now, of those that are `ready`, which stand in the planned order; None: it is better to wait
+    for one that is being trained.
 
-    `waiting` are the steps of the Stages that wait, in the planned order; `busy` the steps that each other Worker has
-    left to do (0 for one that is free as well).
+    `busy` says how many steps each of these has left; `num_free` Workers have nothing to do; `num_waiting` Stages are
+    still to be begun.
     """
-    if len(waiting) > _MAX_LOOKAHEAD:
-        return 0
-    longest_first = _steps_to_finish(waiting, [0, *busy])
-    planned_first = _steps_to_finish(waiting[1:], [waiting[0], *busy])
-    return 0 if planned_first <= longest_first else waiting.index(max(waiting))
+    if num_waiting > _MAX_LOOKAHEAD or (num_free == 1 and not busy):
+        return ready[0]
+    running = tuple(sorted((left, stage) for stage, left in busy.items()))
+    now = Situation(0, running, frozenset(ready), num_free)
+    is_searched = num_waiting <= _MAX_SEARCHED
+    tried = ready if is_searched else dict.fromkeys((ready[0], max(ready, key=forest.tails.__getitem__)))
+    then: dict[str | None, Situation] = {stage: forest.begin(now, stage) for stage in tried}
+    ends = {stage: forest.end_by_rule(situation) for stage, situation in then.items()}
+    if is_searched and ends[ready[0]] > forest.at_best(now):
+        _search(forest, ends, then | ({None: forest.wait(now)} if running else {}), planned=ready[0])
+    # The first of equals: the planned one, where it finishes as soon as any.
+    return min(ends, key=ends.__getitem__)
 
 
-def _steps_to_finish(waiting: Sequence[int], workers: list[int]) -> int:
-    """When all have ended, if the longest of `waiting` always goes to the Worker that is free first (Graham 1969)."""
-    heapify(workers)
-    for steps in sorted(waiting, reverse=True):
-        heapreplace(workers, workers[0] + steps)
-    return max(workers)
+def _search(
+    forest: Forest, ends: dict[str | None, int], then: Mapping[str | None, Situation], planned: str | None
+) -> None:
+    """Put into `ends` whichever begins a better order than is known; of equals the planned one."""
+    for stage, situation in then.items():
+        bound = min(ends.values()) + (stage == planned)
+        if (found := forest.earliest_end(situation, bound)) < bound:
+            ends[stage] = found

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sweep.clock import utc_now
-from sweep.errors import Outcome
+from sweep.errors import MachineError, Problem
 from sweep.events import Listener, Noticed, SweepStarted
-from sweep.plan.grid import Trial
-from sweep.plan.stages import Plan, Stage
+from sweep.plan.stages import Plan
 from sweep.run.dispatch import Dispatch
 from sweep.run.executors.protocol import Executor
-from sweep.run.messages import StageDone
+from sweep.run.keep import Keep
+from sweep.run.ledger import Ledger
 from sweep.run.provenance import git_commit
 from sweep.run.retries import Retries
 from sweep.run.stop import StopRequest
 from sweep.store.history import History, read_history
 from sweep.store.identity import check_environment, check_recipe
-from sweep.store.journal import append
-from sweep.store.records import Environment, PrepareJob, StageRecord, StartRecord, TrialEntry
-from sweep.store.states import StageStates
+from sweep.store.records import Environment, PrepareJob, StartRecord
 from sweep.store.workspace import Workspace
 
 
@@ -34,6 +32,8 @@ class Session:
     prepare_job: PrepareJob
     price: float | None
     num_retries: int
+    keep: Keep
+    allow_mixed: bool
     tell: Listener
 
     def run(self, stop: StopRequest) -> History:
@@ -46,55 +46,59 @@ class Session:
             SweepError: there was no use in going on.
         """
         history = self._replay()
-        check_recipe(history.last_start, self.plan.loaded.recipe, str(self.workspace.folder))
-        missing = [stage for stage in self.plan.stages if not history.is_final(stage.id)]
-        if missing or history.last_start is None:
-            with self.make_executor(len(missing)) as executor:
+        loaded = self.plan.loaded
+        check_recipe(history.last_start, loaded.recipe, str(self.workspace.folder), loaded.places)
+        ledger = Ledger(self.workspace, history, self.plan, self.keep, self.tell)
+        if ledger.plan.stages or history.last_start is None:
+            with self.make_executor(len(ledger.plan.stages)) as executor:
                 environment = executor.prepare(self.prepare_job, stop)
-                check_environment(history.first_start, environment, str(self.workspace.folder))
+                self._check_set_up(history, environment)
                 environment = environment.model_copy(update={"git_commit": git_commit()})
-                self._record_start(history, environment, executor.capacity)
-                saved = {stage.id: self._steps_saved(stage) for stage in missing}
-                self._tell_start(missing, saved, history)
-                retries = Retries(self.num_retries, history)
-
-                def record(stage: Stage, done: StageDone, reached_step: int | None) -> None:
-                    self._record(stage, done, retries.attempt(stage.id), reached_step)
-
-                saves = self.prepare_job.checkpoint_every is not None
-                Dispatch(executor, missing, retries, record, self._steps_saved, saved, saves, self.tell, stop).run()
+                self._tell_start(ledger)
+                self._train(ledger, executor, environment, stop)
         else:
-            self._record_start(history, history.last_start.environment, history.last_start.jobs)
+            self._record_start(ledger, history.last_start.environment, history.last_start.jobs)
         return read_history(self.workspace.journal)
 
+    def _check_set_up(self, history: History, environment: Environment) -> None:
+        where = str(self.workspace.folder)
+        for change in check_environment(history.first_start, environment, where, self.allow_mixed):
+            self.tell(Noticed(f"warning: another set-up than this sweep began with ({change}): its trials are marked"))
+
     def _replay(self) -> History:
-        """What the journal says. Checkpoints of what it says is done are left over from a run that was killed."""
         history = read_history(self.workspace.journal)
         for line in history.damaged_lines:
             self.tell(Noticed(f"ignored a damaged record ({self.workspace.journal}:{line}); what it held runs again"))
-        for stage in self.plan.stages:
-            if history.is_final(stage.id):
-                self._states(stage).remove_all()
         return history
 
-    def _states(self, stage: Stage) -> StageStates:
-        return StageStates(self.workspace.states(stage.id))
+    def _train(self, ledger: Ledger, executor: Executor, environment: Environment, stop: StopRequest) -> None:
+        """Train what is planned; what had nothing to begin with is planned once more, from what there is then."""
+        retries = Retries(self.num_retries, ledger.history)
+        saves = self.prepare_job.checkpoint_every is not None
+        had: dict[str, str] = {}
+        while True:
+            self._record_start(ledger, environment, executor.capacity)
+            orphans = Dispatch(executor, ledger.plan, ledger, retries, saves, self.tell, stop).run()
+            if not orphans or stop.signal_number is not None:
+                return
+            if lost := orphans.keys() & had.keys():
+                raise MachineError(_no_state(orphans[lost.pop()], self.workspace))
+            had |= orphans
+            for reason in orphans.values():
+                self.tell(
+                    Noticed(f"a state that others go on from is gone ({reason}): its steps are trained once more")
+                )
+            ledger.plan_anew()
 
-    def _steps_saved(self, stage: Stage) -> int:
-        """How many of a Stage's steps are in its newest checkpoint, as far as its name tells."""
-        steps = range(stage.start_step, stage.stop_step + 1)
-        return next((step - stage.start_step for step in self._states(stage).steps() if step in steps), 0)
-
-    def _record_start(self, history: History, environment: Environment, jobs: int) -> None:
+    def _record_start(self, ledger: Ledger, environment: Environment, jobs: int) -> None:
         """Write down what is asked for, unless the journal says exactly this already."""
-        recipe = self.plan.loaded.recipe
-        last = history.last_start
+        recipe, last = self.plan.loaded.recipe, ledger.history.last_start
         record = StartRecord(
             started_at=utc_now(),
             recipe_name=self.plan.loaded.name,
             recipe=recipe.model_dump(mode="json"),
             fingerprint=recipe.fingerprint,
-            trials=tuple(_entry(trial, self.plan.paths[trial.key]) for trial in self.plan.trials),
+            trials=ledger.entries,
             order_seed=self.plan.order_seed,
             jobs=jobs,
             price=self.price if self.price is not None or last is None else last.price,
@@ -102,46 +106,23 @@ class Session:
         )
         news = ("trials", "jobs", "price", "environment")
         if last is None or any(getattr(last, field) != getattr(record, field) for field in news):
-            append(self.workspace.journal, record)
+            ledger.start(record)
 
-    def _tell_start(self, missing: list[Stage], saved: Mapping[str, int], history: History) -> None:
-        steps = sum(stage.num_steps - saved[stage.id] for stage in missing)
-        done = len(self.plan.stages) - len(missing)
-        interrupted = sum(self._is_interrupted(stage, history) for stage in missing)
-        self.tell(SweepStarted(self.workspace.name, len(self.plan.trials), done, steps, interrupted))
-
-    def _is_interrupted(self, stage: Stage, history: History) -> bool:
-        """Whether an earlier run began it and was stopped, or killed before it could say how that ended."""
-        record = history.stages.get(stage.id)
-        return self._states(stage).is_begun or (record is not None and record.outcome is Outcome.INTERRUPTED)
-
-    def _record(self, stage: Stage, done: StageDone, attempt: int, reached_step: int | None) -> None:
-        """Write down how an attempt has ended; a Stage that is done needs its checkpoints no more."""
-        record = StageRecord(
-            stage=stage.id,
-            attempt=attempt,
-            outcome=done.outcome,
-            reason=done.reason,
-            measurement=done.measurement,
-            environment=done.environment,
-            log=done.log,
-            reached_step=reached_step,
+    def _tell_start(self, ledger: Ledger) -> None:
+        stages, trials = ledger.plan.stages, ledger.entries
+        saved = sum(ledger.steps_saved(stage) for stage in stages)
+        steps = sum(stage.num_steps for stage in stages)
+        alone = sum(entry.num_steps for entry in trials if entry.key in ledger.plan.paths)
+        interrupted = sum(ledger.is_interrupted(stage) for stage in stages)
+        started = SweepStarted(
+            self.workspace.name, len(trials), ledger.num_done, steps - saved, interrupted, alone - steps
         )
-        append(self.workspace.journal, record)
-        if done.outcome.is_final:
-            self._states(stage).remove_all()
+        self.tell(started)
 
 
-def _entry(trial: Trial, path: tuple[str, ...]) -> TrialEntry:
-    lengths = trial.timeline.lengths
-    return TrialEntry(
-        key=trial.key,
-        ratio=lengths.ratio.text,
-        realised=str(lengths.realised),
-        method=trial.timeline.recipe.method,
-        seed=trial.seed,
-        num_epochs=str(lengths.num_epochs),
-        num_steps=lengths.num_steps,
-        num_examples=lengths.num_examples,
-        stages=path,
+def _no_state(reason: str, workspace: Workspace) -> Problem:
+    return Problem(
+        f"the state that several trials go on from cannot be kept ({reason})",
+        where=str(workspace.states),
+        fix="free some space and run the same command again, or train each trial alone with --no-share",
     )

@@ -16,7 +16,9 @@ from sweep.store.workspace import Workspace, list_workspaces, open_workspace
 
 @dataclass(frozen=True)
 class SweepSummary:
-    """One sweep at a glance. `age_seconds` counts from its last start; `problem` says why there is none to be read."""
+    """One sweep at a glance. `age_seconds` counts from its last start, `started_at` as it is recorded; `problem` says
+    why there is none to be read. `is_mixed`: some trials were trained on another set-up than the first.
+    """
 
     name: str
     recipe: str
@@ -25,12 +27,15 @@ class SweepSummary:
     num_failed: int
     is_running: bool
     num_bytes: int
+    started_at: str | None
     age_seconds: float | None
     problem: str | None = None
+    is_mixed: bool = False
 
 
 def read_sweep(results: Path, name: str | None) -> tuple[Workspace, History]:
-    """The sweep called `name` under `results`, by default the one that was run last.
+    """The sweep called `name` under `results`, by default the newest: the one whose last start is the latest as the
+    clock on the wall showed it then.
 
     Raises:
         UsageError: there is none.
@@ -43,9 +48,14 @@ def read_sweep(results: Path, name: str | None) -> tuple[Workspace, History]:
     if history.damaged_lines and not history.starts:
         raise MachineError(Problem("damaged beyond reading", where=str(workspace.journal), fix="sweep run repairs it"))
     if not history.starts:
-        known = ", ".join(workspace.name for workspace in list_workspaces(results)) or "none"
-        raise UsageError(Problem(f"there is no sweep {name!r} in {results}", where="SWEEP", fix=f"there: {known}"))
+        raise no_such_sweep(results, name)
     return workspace, history
+
+
+def no_such_sweep(results: Path, name: str) -> UsageError:
+    """What to raise where there is none called `name`: it says which there are."""
+    known = ", ".join(workspace.name for workspace in list_workspaces(results)) or "none"
+    return UsageError(Problem(f"there is no sweep {name!r} in {results}", where="SWEEP", fix=f"there: {known}"))
 
 
 def _newest(results: Path) -> tuple[Workspace, History]:
@@ -59,7 +69,7 @@ def _newest(results: Path) -> tuple[Workspace, History]:
 def list_sweeps(results: Path) -> list[SweepSummary]:
     """Every sweep under `results`, the newest first; at the end those that cannot be read."""
     found = [_summary(workspace) for workspace in list_workspaces(results)]
-    return sorted(found, key=lambda sweep: (sweep.age_seconds is None, sweep.age_seconds))
+    return sorted(found, key=lambda sweep: sweep.started_at or "", reverse=True)
 
 
 def _summary(workspace: Workspace) -> SweepSummary:
@@ -80,6 +90,8 @@ def _summary(workspace: Workspace) -> SweepSummary:
         num_failed=sum(outcome.is_failure for outcome in outcomes),
         is_running=workspace.is_locked(),
         num_bytes=workspace.num_bytes(),
+        started_at=start.started_at if start else None,
         age_seconds=seconds_since(start.started_at) if start else None,
         problem=problem,
+        is_mixed=any(result.other_set_up for result in history.results),
     )

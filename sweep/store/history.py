@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
 from sweep.errors import Outcome
+from sweep.store.identity import mixed_stages
 from sweep.store.journal import replay
 from sweep.store.records import Environment, Evaluations, StageRecord, StartRecord, TrialEntry
 
@@ -36,6 +37,7 @@ class TrialResult:
     truncated_accuracy: float | None = None
     weights_sha256: str | None = None
     environment: Environment | None = None
+    other_set_up: tuple[str, ...] = ()  # how it differed from that of the sweep's first run
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class History:
     starts: tuple[StartRecord, ...]
     stages: dict[str, StageRecord]  # the record that counts of each Stage: the finished one, else the last
     damaged_lines: tuple[int, ...]
+    attempts: tuple[StageRecord, ...] = ()  # every record of a Stage, those that do not count too
+    mixed: dict[str, tuple[str, ...]] = field(default_factory=dict)  # Stages of another set-up, and what differed
 
     @property
     def first_start(self) -> StartRecord | None:
@@ -60,33 +64,54 @@ class History:
         entries: dict[str, TrialEntry] = {}
         for start in self.starts:
             for entry in start.trials:
-                # A later plan may divide a trial into other Stages; what has been finished stays finished.
+                # A later plan may divide a trial into other Stages; what has ended stays as it has ended.
                 known = entries.get(entry.key)
-                if known is None or self._is_finished(entry) or not self._is_finished(known):
+                if known is None or self._is_finished(entry) or not self.has_ended(known):
                     entries[entry.key] = entry
         return tuple(sorted(entries.values(), key=lambda entry: (entry.method, Fraction(entry.realised), entry.seed)))
 
     @cached_property
     def results(self) -> tuple[TrialResult, ...]:
-        return tuple(self._result(entry) for entry in self.trials)
+        return tuple(self.result(entry) for entry in self.trials)
 
     def is_final(self, stage: str) -> bool:
         """Whether a Stage is done, or would end the same way again."""
         return stage in self.stages and self.stages[stage].outcome.is_final
 
+    def has_ended(self, entry: TrialEntry) -> bool:
+        """Whether a trial has finished, or would end again as it has ended."""
+        ended = self._ended(entry)
+        return self._is_finished(entry) or (ended is not None and ended.outcome.is_final)
+
     def next_attempt(self, stage: str) -> int:
         return self.stages[stage].attempt + 1 if stage in self.stages else 1
 
-    def _is_finished(self, entry: TrialEntry) -> bool:
-        return all(_is_finished(self.stages.get(stage)) for stage in entry.stages)
+    def with_record(self, record: StageRecord) -> History:
+        """The same, with one more record in the journal."""
+        counts = not _is_finished(self.stages.get(record.stage))
+        stages = self.stages | {record.stage: record} if counts else self.stages
+        return replace(self, stages=stages, attempts=(*self.attempts, record))
 
-    def _result(self, entry: TrialEntry) -> TrialResult:
-        records = [self.stages[stage] for stage in entry.stages if stage in self.stages]
-        ended = next((record for record in records if record.outcome is not Outcome.FINISHED), None)
+    def _is_finished(self, entry: TrialEntry) -> bool:
+        """Whether all its Stages are, and it was evaluated at its end."""
+        records = [self.stages.get(stage) for stage in entry.stages]
+        measured = records[-1].measurement if records and records[-1] else None
+        is_evaluated = measured is not None and entry.num_steps in measured.evaluations.steps
+        return is_evaluated and all(_is_finished(record) for record in records)
+
+    def _ended(self, entry: TrialEntry) -> StageRecord | None:
+        """The first record on its way that says why it went no further."""
+        records = (self.stages[stage] for stage in entry.stages if stage in self.stages)
+        return next((record for record in records if record.outcome is not Outcome.FINISHED), None)
+
+    def result(self, entry: TrialEntry) -> TrialResult:
+        """What came of a trial."""
+        ended = self._ended(entry)
         if ended is not None:
             return TrialResult(entry, ended.outcome, ended.reason, ended.log)
-        if len(records) < len(entry.stages):
+        if not self._is_finished(entry):
             return TrialResult(entry, Outcome.MISSING)
+        records = [self.stages[stage] for stage in entry.stages]
         parts = [record.measurement for record in records if record.measurement is not None]
         last = parts[-1]
         known = [part.contention for part in parts if part.contention is not None]
@@ -104,6 +129,7 @@ class History:
             truncated_accuracy=self._truncated_accuracy(entry),
             weights_sha256=last.weights_sha256,
             environment=records[-1].environment,
+            other_set_up=tuple(dict.fromkeys(change for stage in entry.stages for change in self.mixed.get(stage, ()))),
         )
 
     def _truncated_accuracy(self, entry: TrialEntry) -> float | None:
@@ -135,11 +161,12 @@ def read_history(journal: Path) -> History:
     """
     whole = replay(journal)
     stages: dict[str, StageRecord] = {}
-    for record in whole.records:
-        if isinstance(record, StageRecord) and not _is_finished(stages.get(record.stage)):
+    attempts = tuple(record for record in whole.records if isinstance(record, StageRecord))
+    for record in attempts:
+        if not _is_finished(stages.get(record.stage)):
             stages[record.stage] = record
     starts = tuple(record for record in whole.records if isinstance(record, StartRecord))
-    return History(starts, stages, whole.damaged_lines)
+    return History(starts, stages, whole.damaged_lines, attempts, mixed_stages(whole.records))
 
 
 def _is_finished(record: StageRecord | None) -> bool:

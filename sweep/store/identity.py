@@ -1,50 +1,79 @@
 """Is this workspace new, the same sweep, or another one (and how it differs)?
 
-A sweep is one baseline on one set-up: results of another recipe, or of other threads, device or torch, never mix.
+A sweep is one baseline on one set-up: results of another recipe never mix, and those of other threads, device or torch
+only where that is asked for; then they are marked.
 """
 
 from __future__ import annotations
 
-from sweep.errors import Problem, UsageError
+from collections.abc import Iterable, Mapping
+
+from sweep.errors import Outcome, Problem, UsageError
 from sweep.recipe.schema import Recipe
-from sweep.store.records import Environment, StartRecord
+from sweep.store.records import Environment, StageRecord, StartRecord
 
 _FIX = "choose another --name, or --fresh to set the old results aside"
+_NOT_GIVEN = "not given"
+_FIX_SET_UP = f"{_FIX}, or --allow-mixed to train here all the same and have these trials marked"
 
 
-def check_recipe(last: StartRecord | None, recipe: Recipe, folder: str) -> None:
+def check_recipe(last: StartRecord | None, recipe: Recipe, folder: str, places: Mapping[str, str]) -> None:
     """Refuse a recipe that is not the one of the sweep's last start; without one the workspace is new.
 
+    `places` says where each key was given. A default that another version has changed leaves the fingerprint as it was,
+    so every key is compared.
+
     Raises:
-        UsageError: with each key that differs.
+        UsageError: with each key that differs, and where it comes from now.
     """
-    if last is None or last.fingerprint == recipe.fingerprint:
+    changes = recipe.differences(last.recipe) if last is not None else {}
+    if last is None or (last.fingerprint == recipe.fingerprint and not changes):
         return
-    changes = recipe.differences(last.recipe)
-    raise UsageError(
-        [Problem(f"these results are of another recipe: {change}", where=folder, fix=_FIX) for change in changes]
-        or [Problem("these results are of another recipe", where=folder, fix=_FIX)]
-    )
+    said = [f": {change} ({places.get(key, _NOT_GIVEN)})" for key, change in changes.items()] or [""]
+    raise UsageError([Problem(f"these results are of another recipe{text}", where=folder, fix=_FIX) for text in said])
 
 
-def check_environment(first: StartRecord | None, environment: Environment, folder: str) -> None:
-    """Refuse another set-up than the one that the sweep's first run fixed.
+def check_environment(
+    first: StartRecord | None, environment: Environment, folder: str, allow_mixed: bool = False
+) -> list[str]:
+    """Refuse another set-up than the one that the sweep's first run fixed; returns what differs where that is allowed.
 
     Raises:
         UsageError: with each difference.
     """
-    if first is None:
-        return
-    fixed = first.environment
-    changes = [
+    changes = _changes(first.environment, environment) if first is not None else []
+    if changes and not allow_mixed:
+        raise UsageError(
+            [
+                Problem(f"these results were measured on another set-up: {change}", where=folder, fix=_FIX_SET_UP)
+                for change in changes
+            ]
+        )
+    return changes
+
+
+def mixed_stages(records: Iterable[StartRecord | StageRecord]) -> dict[str, tuple[str, ...]]:
+    """The finished Stages that were not wholly trained on the set-up of the sweep's first run, with what differed.
+
+    A checkpoint does not say where it was written: a Stage that went on from one may have every difference so far.
+    """
+    first: Environment | None = None
+    so_far: dict[str, None] = {}
+    found: dict[str, tuple[str, ...]] = {}
+    for record in records:
+        if isinstance(record, StartRecord):
+            first = first or record.environment
+            so_far |= dict.fromkeys(_changes(first, record.environment))
+        elif record.outcome is Outcome.FINISHED and record.stage not in found and first is not None:
+            own = _changes(first, record.environment or first)
+            resumed = so_far if record.measurement and record.measurement.resumed_at else {}
+            found[record.stage] = tuple(dict.fromkeys([*resumed, *own]))
+    return {stage: changes for stage, changes in found.items() if changes}
+
+
+def _changes(fixed: Environment, environment: Environment) -> list[str]:
+    return [
         f"{name} was {getattr(fixed, field)}, now {getattr(environment, field)}"
         for name, field in (("threads", "threads"), ("device", "device_kind"), ("torch", "torch"))
         if getattr(fixed, field) != getattr(environment, field)
     ]
-    if changes:
-        raise UsageError(
-            [
-                Problem(f"these results were measured on another set-up: {change}", where=folder, fix=_FIX)
-                for change in changes
-            ]
-        )

@@ -5,6 +5,7 @@ An append returns after fsync. A line that is torn or altered fails its checksum
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from sweep.errors import MachineError, Problem
-from sweep.store.durable import append_line
+from sweep.store.durable import append_line, read_file
 from sweep.store.records import FORMAT, Record, StageRecord, StartRecord
 
 _RECORD: TypeAdapter[StartRecord | StageRecord] = TypeAdapter(Record)
@@ -51,9 +52,10 @@ def replay(path: Path) -> Replay:
     """
     try:
         # Not splitlines: a byte that was altered into a carriage return would shift the numbers an editor shows.
-        lines = path.read_bytes().split(b"\n") if path.exists() else []
+        lines = read_file(path).split(b"\n") if path.exists() else []
     except OSError as error:
-        raise MachineError(Problem(f"cannot be read: {error.strerror}", where=str(path))) from error
+        fix = "choose a shorter name or path" if error.errno == errno.ENAMETOOLONG else None
+        raise MachineError(Problem(f"cannot be read: {error.strerror}", where=str(path), fix=fix)) from error
     records: list[StartRecord | StageRecord] = []
     damaged = []
     for number, line in enumerate(lines, start=1):

@@ -7,16 +7,28 @@ from __future__ import annotations
 
 import base64
 from fractions import Fraction
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from sweep.errors import Outcome
 from sweep.recipe.duration import Ratio
 
-FORMAT = 2
+FORMAT = 3
+
+
+def _check_ratio(text: str) -> str:
+    Ratio.parse(text)
+    return text
+
+
+# A journal may come from anywhere: what is computed from a text is held to its form when it is read.
+_RatioText = Annotated[str, AfterValidator(_check_ratio)]
+_Exact = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,80}(/[1-9][0-9]{0,79})?$")]
+_Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
 class _Frozen(BaseModel):
@@ -40,17 +52,27 @@ class Environment(_Frozen):
 
 
 class TrialEntry(_Frozen):
-    """A trial of the plan. `realised` and `num_epochs` are exact fractions as text; `stages` is its path of Stages."""
+    """A trial of the plan. `realised` and `num_epochs` are exact fractions as text.
+
+    `stages` are the Stages that make it up, one after the other, and `stops` the steps at which they end (empty in
+    journals that knew no shared Stages).
+    """
 
     key: str
-    ratio: str
-    realised: str
+    ratio: _RatioText
+    realised: _Exact
     method: str
-    seed: int
-    num_epochs: str
-    num_steps: int
-    num_examples: int
-    stages: tuple[str, ...]
+    seed: _Count
+    num_epochs: _Exact
+    num_steps: _Count
+    num_examples: _Count
+    stages: Annotated[tuple[str, ...], Field(min_length=1)]
+    stops: tuple[_Count, ...] = ()
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """From which step to which each of its Stages reaches."""
+        return tuple(pairwise((0, *self.stops)))
 
     @property
     def is_baseline(self) -> bool:
@@ -88,6 +110,23 @@ class Evaluations(_Frozen):
     accuracy: tuple[float, ...] = ()
     loss: tuple[float | None, ...] = ()
 
+    @model_validator(mode="after")
+    def _columns_are_of_one_length(self) -> Self:
+        if not len(self.steps) == len(self.accuracy) == len(self.loss):
+            raise ValueError("an evaluation has steps, an accuracy and a loss")
+        return self
+
+
+class TakenOver(_Frozen):
+    """What the Stage `stage` had measured up to a checkpoint that another one went on from: it is in both of them."""
+
+    stage: str
+    steps: int
+    train_seconds: float
+    eval_seconds: float
+    startup_seconds: float
+    checkpoint_seconds: float
+
 
 class Measurement(_Frozen):
     """What training a Stage cost and gave.
@@ -98,6 +137,7 @@ class Measurement(_Frozen):
 
     A Stage that was interrupted goes on from a checkpoint, at the steps `resumed_at`. Its seconds and images add up
     over all attempts, and its contention is the highest; what was trained behind a checkpoint and lost is in none.
+    `checkpoint_seconds` is what writing its states took; `taken_over` is what of all that another Stage had measured.
     """
 
     steps: int
@@ -110,6 +150,8 @@ class Measurement(_Frozen):
     evaluations: Evaluations
     weights_sha256: str | None
     resumed_at: tuple[int, ...] = ()
+    checkpoint_seconds: float | None = None
+    taken_over: TakenOver | None = None
 
 
 class StageRecord(_Frozen):
@@ -131,8 +173,8 @@ class StageRecord(_Frozen):
 
     @model_validator(mode="after")
     def _finished_means_measured(self) -> Self:
-        if self.outcome is Outcome.FINISHED and not (self.measurement and self.measurement.evaluations.steps):
-            raise ValueError("a finished Stage has a measurement, with at least one evaluation")
+        if self.outcome is Outcome.FINISHED and not self.measurement:
+            raise ValueError("a finished Stage has a measurement")
         return self
 
 
@@ -154,18 +196,36 @@ class PrepareJob(_Frozen):
     checkpoint_every: float | None = None
 
 
+class KeptState(_Frozen):
+    """The state after `step` steps, in the folder of a Stage."""
+
+    stage: str
+    step: int
+
+
 class StageJob(_Frozen):
-    """One Stage to train. `rates` are the learning rates of its own steps, as little-endian float64 in base64."""
+    """One Stage to train. `rates` are the learning rates of its own steps, as little-endian float64 in base64.
+
+    `ratio` is that of the longest run it is part of. It begins with the state at the end of `parent`, or goes on from
+    `checkpoint`, another Stage's that came the same way, where it has none of its own. States are kept of `kept_steps`;
+    with `is_end` a run is over at its end, and the final weights are written to `weights_files`, if any.
+    """
 
     kind: Literal["stage"] = "stage"
     stage: str
     recipe: dict[str, Any]
+    ratio: str
     seed: int
     num_examples: int
     start_step: int
     stop_step: int
     eval_steps: tuple[int, ...]
     rates: str
+    parent: str | None = None
+    checkpoint: KeptState | None = None
+    is_end: bool = True
+    kept_steps: tuple[int, ...] = ()
+    weights_files: tuple[str, ...] = ()
 
 
 def encode_rates(rates: NDArray[np.float64]) -> str:

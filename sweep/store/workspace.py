@@ -3,30 +3,29 @@
 results/digits/journal.jsonl   the truth
                lock, owner     one sweep at a time, and which
                logs/           what workers printed
-               states/STAGE/   the checkpoints of a Stage that is not done
+               states/STAGE/   the states of a Stage that others go on from, or that is not done
+               weights/        each trial's final weights, where they are kept
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from sweep.clock import utc_now
+from sweep.clock import local_text, utc_now
 from sweep.errors import MachineError, Problem, UsageError
-from sweep.store.durable import make_folder, rename, replacing
+from sweep.printable import is_unicode
+from sweep.store.durable import check_appendable, discard_unfinished, make_folder, read_file, rename, replacing
+from sweep.store.lock import LockTaken, hold, is_held
 
-# Chosen: who only looks whether a sweep is running holds its lock for some microseconds.
-_SECONDS_TO_LOCK = 0.2
 # What is kept in git to be compared with: nothing trains there.
 _KEPT = "reference-"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,79}(~[0-9]{1,4})*")
@@ -46,11 +45,20 @@ class Workspace:
     def name(self) -> str:
         return self.folder.name
 
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is kept as it is, to be compared with."""
+        return self.name.startswith(_KEPT)
+
     def log(self, worker: int) -> Path:
         return self.folder / "logs" / f"worker-{worker}.log"
 
-    def states(self, stage: str) -> Path:
-        return self.folder / "states" / stage
+    @property
+    def states(self) -> Path:
+        return self.folder / "states"
+
+    def weights(self, trial: str) -> Path:
+        return self.folder / "weights" / f"{trial}.pt"
 
     def relative(self, path: Path) -> str:
         """`path` as it is recorded: a results folder may be moved."""
@@ -61,36 +69,29 @@ class Workspace:
         """Hold the sweep for this process; freed by the system when the process ends, however it ends.
 
         Raises:
-            MachineError: another process holds it, or the folder cannot be written.
+            MachineError: another process holds it, it cannot be written, or something foreign is in it.
         """
         make_folder(self.folder)
-        lock = FileLock(self.folder / "lock", timeout=_SECONDS_TO_LOCK)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise MachineError(Problem(f"in use by {self._owner()}", where=str(self.folder))) from None
-        except OSError as error:
-            raise MachineError(Problem(f"cannot be locked: {error.strerror}", where=str(self.folder))) from error
-        try:
+        self._check_own()
+        with ExitStack() as held:
+            try:
+                held.enter_context(hold(self._lock))
+            except LockTaken:
+                fix = "wait for it, or choose another --name"
+                raise MachineError(Problem(f"in use by {self._owner()}", where=str(self.folder), fix=fix)) from None
+            discard_unfinished(self.folder / "owner")
             with replacing(self.folder / "owner") as file:
                 json.dump({"process": os.getpid(), "host": socket.gethostname(), "since": utc_now()}, file)
+            check_appendable(self.journal)
             yield
-        finally:
-            lock.release()
 
     def is_locked(self) -> bool:
         """Whether a process trains here now. Writes nothing."""
-        try:
-            descriptor = os.open(self.folder / "lock", os.O_RDONLY)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_held(self._lock)
+
+    @property
+    def _lock(self) -> Path:
+        return self.folder / "lock"
 
     def num_bytes(self) -> int:
         """The size of all its files."""
@@ -105,17 +106,42 @@ class Workspace:
         """Rename the folder to the first free NAME~1, NAME~2, …; returns its new path."""
         for number in count(1):
             target = self.folder.with_name(f"{self.folder.name}~{number}")
-            if not target.exists():
+            if not os.path.lexists(target):
                 rename(self.folder, target)
                 return target
         raise AssertionError("unreachable")
 
+    def _check_own(self) -> None:
+        """Refuse links, and what is no file or folder where one belongs: writing there would write elsewhere, or wait
+        for ever."""
+        logs = self.folder / "logs"
+        files = [self.journal, self.folder / "lock", self.folder / "owner"]
+        problems = _strange([logs, self.states, self.folder / "weights"], stat.S_ISDIR, "folder")
+        if not problems and logs.exists():
+            files += logs.glob("worker-*.log")
+        if problems := [*problems, *_strange(files, stat.S_ISREG, "file")]:
+            raise MachineError(problems)
+
     def _owner(self) -> str:
         try:
-            owner = json.loads((self.folder / "owner").read_text(encoding="utf-8"))
-            return f"process {owner['process']} on {owner['host']} since {owner['since']}"
+            owner = json.loads(read_file(self.folder / "owner"))
+            return f"process {owner['process']} on {owner['host']} since {local_text(owner['since'])}"
         except (OSError, ValueError, KeyError, TypeError):
             return "another process"
+
+
+def _strange(paths: Iterable[Path], is_right: Callable[[int], bool], kind: str) -> list[Problem]:
+    """What is there of `paths` and is not what it must be."""
+    there = [(path, path.lstat().st_mode) for path in paths if os.path.lexists(path)]
+    return [
+        Problem(
+            "is a link: a sweep writes only into its own folder" if stat.S_ISLNK(mode) else f"is no regular {kind}",
+            where=str(path),
+            fix="remove it, or choose another --name",
+        )
+        for path, mode in there
+        if not is_right(mode)
+    ]
 
 
 def open_workspace(results: Path, name: str, where: str = "--name") -> Workspace:
@@ -133,7 +159,7 @@ def open_workspace(results: Path, name: str, where: str = "--name") -> Workspace
             )
         )
     folder = results / name
-    if folder.is_symlink():
+    if os.path.islink(folder):  # unlike a Path, it can be asked of a path that is too long
         raise UsageError(Problem(f"{folder} is a link: a sweep writes only into its own folder", where=where))
     return Workspace(folder)
 
@@ -142,10 +168,18 @@ def open_writable(results: Path, name: str, where: str = "--name") -> Workspace:
     """The workspace called `name`, to train in; nothing is made yet.
 
     Raises:
-        UsageError: no name for a sweep, or one of those that are kept as they are.
+        UsageError: no name for a sweep, one of those that are kept as they are, or a path that is no text.
     """
     workspace = open_workspace(results, name, where)
-    if name.startswith(_KEPT):
+    if not is_unicode(str(workspace.folder.absolute())):
+        raise UsageError(
+            Problem(
+                f"{str(workspace.folder.absolute())!r} is not UTF-8: no worker can be told of it",
+                where="--results",
+                fix="choose another folder",
+            )
+        )
+    if workspace.is_reference:
         raise UsageError(
             Problem(
                 f"{name!r} is read-only: sweeps whose name begins with {_KEPT} are kept as references",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import io
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -72,17 +72,26 @@ def _copied(value: Any) -> Any:
 class SoFar:
     """What a Stage has measured up to a step, over all its attempts. An evaluation: steps done, accuracy, loss.
 
-    `resumed_at` are the steps at which an attempt went on from a checkpoint.
+    `resumed_at` are the steps at which an attempt went on from a checkpoint; `taken_over` is what another Stage had
+    measured up to its checkpoint that this one began with, by the names of the record.
     """
 
     train_seconds: float = 0.0
     data_wait_seconds: float = 0.0
     eval_seconds: float = 0.0
     startup_seconds: float = 0.0
+    checkpoint_seconds: float = 0.0
     images: int = 0
     contention: float | None = None
     evaluations: tuple[tuple[int, float, float], ...] = ()
     resumed_at: tuple[int, ...] = ()
+    taken_over: dict[str, Any] | None = None
+
+    def taken_over_from(self, stage: str, steps: int) -> SoFar:
+        """The same, for another Stage that goes on from what `stage` has left after `steps` of its steps."""
+        names = ("train_seconds", "eval_seconds", "startup_seconds", "checkpoint_seconds")
+        seconds = {name: getattr(self, name) for name in names}
+        return replace(self, taken_over={"stage": stage, "steps": steps, **seconds})
 
 
 @dataclass(frozen=True)
@@ -109,3 +118,10 @@ def decode_checkpoint(content: bytes | memoryview) -> Checkpoint:
         return Checkpoint(State(**loaded["state"]), SoFar(**loaded["so_far"]))
     except Exception as error:  # torch raises half a dozen kinds
         raise UnusableState(f"refused ({type(error).__name__})") from error
+
+
+def encode_weights(weights: dict[str, Tensor]) -> memoryview:
+    """A model's state_dict as a file for `torch.load(…, weights_only=True)`, its tensors on the CPU."""
+    buffer = io.BytesIO()
+    torch.save({name: tensor.detach().cpu() for name, tensor in weights.items()}, buffer)
+    return buffer.getbuffer()

@@ -28,6 +28,7 @@ from sweep.plan.lengths import steps_in_epoch
 from sweep.recipe.datasets import FOLDERS, IMAGE_SUFFIXES, Dataset
 from sweep.recipe.schema import Recipe
 from sweep.train.data import Batch, Indices, Normaliser, epoch_order
+from sweep.train.memory import is_out_of_memory
 
 # The random stream of one image in one epoch, beside those of data.py.
 _CROP = 2
@@ -86,6 +87,8 @@ class _Decoder:
         try:
             return self.transform(pil_loader(path)), int(self.files.labels[example])
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             why = str(error).partition(" <")[0]  # PIL goes on with the open file, whose path is named already
             return _Undecodable(str(path), f"{type(error).__name__}: {why}")
 

@@ -6,18 +6,24 @@ A checkpoint that cannot be written, or not be used, costs training time at wors
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from threading import Event
 
 from sweep.errors import MachineError
-from sweep.store.states import StageStates, UnusableState
-from sweep.train.checkpoint import Checkpoint, decode_checkpoint
+from sweep.store.records import StageJob
+from sweep.store.states import Origin, StageStates, UnusableState
+from sweep.train.checkpoint import Checkpoint, State, decode_checkpoint
+
+# Where a state lies: a Stage's folder, and the step.
+Source = tuple[StageStates, int]
 
 
 class Keeper:
     """Keeps one Stage's checkpoints in `states`: one after every `every_seconds` of training, and when `stop` is set.
 
-    Without `every_seconds` none are written, without `states` none are read either.
+    Without `every_seconds` none are written but those that are asked for; without `states` none at all, and none are
+    read. `others` are checkpoints of Stages that came the same way, `parent` is that of the one that it follows on.
     """
 
     def __init__(
@@ -26,12 +32,16 @@ class Keeper:
         every_seconds: float | None = None,
         stop: Event | None = None,
         tell: Callable[[str], None] = lambda text: None,
+        others: Iterable[Source] = (),
+        parent: Source | None = None,
     ) -> None:
         self._states = states
         self._every_seconds = math.inf if every_seconds is None else every_seconds
         self._due_seconds = self._every_seconds
         self._stop = stop or Event()
         self._tell = tell
+        self._others = tuple(others)
+        self._parent = parent
         self._has_failed = False
 
     def load(self, start_step: int, stop_step: int) -> Checkpoint | None:
@@ -41,29 +51,51 @@ class Keeper:
         if self.writes:
             self._attempt(self._states.begin)
         unusable: list[str] = []
-        for step in self._states.steps():
+        for states, step in self._sources():
             try:
-                checkpoint = self._read(step, range(start_step, stop_step + 1))
+                checkpoint = _read(states, step, range(start_step + 1, stop_step + 1))
             except UnusableState as reason:
                 unusable.append(f"checkpoint {reason}")
-                self._states.remove(step)
+                states.remove(step)
                 continue
             self._tell_unusable(unusable, f"using the one before (step {step})")
             self._due_seconds = checkpoint.so_far.train_seconds + self._every_seconds
-            return checkpoint
+            if states is self._states:
+                return checkpoint
+            return replace(checkpoint, so_far=checkpoint.so_far.taken_over_from(states.folder.name, step - start_step))
         self._tell_unusable(unusable, "starting from the beginning")
         return None
 
-    def _read(self, step: int, own_steps: range) -> Checkpoint:
+    def load_parent(self, step: int) -> State:
+        """The state that the Stage begins with, at `step`.
+
+        Raises:
+            UnusableState: there is none.
+        """
+        if self._parent is None:
+            raise UnusableState("missing")
+        states, at = self._parent
+        try:
+            return _read(states, at, range(step, step + 1)).state
+        except UnusableState:
+            states.remove(at)
+            raise
+
+    def _sources(self) -> list[Source]:
+        """Every checkpoint that there is, the newest first."""
         assert self._states is not None
-        checkpoint = decode_checkpoint(self._states.read(step))
-        if checkpoint.state.step != step or step not in own_steps:
-            raise UnusableState("of another stage")
-        return checkpoint
+        own = [(self._states, step) for step in self._states.steps()]
+        return sorted([*own, *self._others], key=lambda source: -source[1])
 
     @property
     def writes(self) -> bool:
+        """Whether checkpoints are written, beside the states that a job asks for."""
         return self._states is not None and self._every_seconds < math.inf
+
+    @property
+    def has_states(self) -> bool:
+        """Whether there is a place for states."""
+        return self._states is not None
 
     @property
     def is_stopping(self) -> bool:
@@ -73,19 +105,21 @@ class Keeper:
         """Whether training is to pause: for a checkpoint, or for good."""
         return train_seconds >= self._due_seconds or self._stop.is_set()
 
-    def save(self, checkpoint: Checkpoint) -> bool:
+    def save(self, checkpoint: Checkpoint, job: StageJob) -> bool:
         """Write it; whether that went well."""
         states = self._states
         assert states is not None
         self._due_seconds = checkpoint.so_far.train_seconds + self._every_seconds
-        return self._attempt(lambda: states.write(checkpoint.state.step, checkpoint.encode()))
+        content, step = checkpoint.encode(), checkpoint.state.step
+        return self._attempt(lambda: states.write(step, content, origin_of(job), job.kept_steps))
 
     def _attempt(self, write: Callable[[], None]) -> bool:
         try:
             write()
         except MachineError as error:
             if not self._has_failed:  # a full disk is told of once, not every minute
-                self._tell(f"warning: no checkpoint can be written, and training goes on without: {error}")
+                reason = "; ".join(str(replace(problem, fix=None)) for problem in error.problems)
+                self._tell(f"warning: no checkpoint can be written, and training goes on until one can: {reason}")
             self._has_failed = True
             return False
         self._has_failed = False
@@ -94,3 +128,23 @@ class Keeper:
     def _tell_unusable(self, unusable: list[str], instead: str) -> None:
         if unusable:
             self._tell(f"{', '.join(unusable)}, {instead}")
+
+
+def _read(states: StageStates, step: int, steps: range) -> Checkpoint:
+    checkpoint = decode_checkpoint(states.read(step))
+    if checkpoint.state.step != step or step not in steps:
+        raise UnusableState("of another stage")
+    return checkpoint
+
+
+def origin_of(job: StageJob) -> Origin:
+    """Whose the states of a job are."""
+    return Origin(
+        stage=job.stage,
+        method=str(job.recipe["method"]),
+        ratio=job.ratio,
+        seed=job.seed,
+        start_step=job.start_step,
+        stop_step=job.stop_step,
+        is_end=job.is_end,
+    )

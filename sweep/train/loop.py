@@ -22,7 +22,7 @@ from sweep.clock import Stopwatch, monotonic_seconds
 from sweep.errors import Outcome
 from sweep.events import Progress
 from sweep.plan.lengths import steps_in_epoch
-from sweep.store.records import Evaluations, Measurement, StageJob, decode_rates
+from sweep.store.records import Evaluations, Measurement, StageJob, TakenOver, decode_rates
 from sweep.train.checkpoint import Checkpoint, SoFar, State
 from sweep.train.contention import Contention, highest
 from sweep.train.data import Batch
@@ -39,11 +39,16 @@ _SECONDS_BETWEEN_PROGRESS = 0.1
 
 @dataclass(frozen=True)
 class Trained:
-    """How the Stage ended, and what it cost and gave; of one that was interrupted that is in its checkpoint."""
+    """How the Stage ended, and what it cost and gave; of one that was interrupted that is in its checkpoint.
+
+    `state` is that at its end, where it is kept; `weights` are those of a run that is over.
+    """
 
     outcome: Outcome
     reason: str | None
     measurement: Measurement | None
+    state: State | None = None
+    weights: dict[str, Tensor] | None = None
 
 
 @dataclass
@@ -64,9 +69,10 @@ class StageRun:
     train: Stopwatch = field(default_factory=Stopwatch)
     data_wait: Stopwatch = field(default_factory=Stopwatch)
     evaluation: Stopwatch = field(default_factory=Stopwatch)
+    checkpoint: Stopwatch = field(default_factory=Stopwatch)
     images: int = 0
     mean_loss: float | None = None
-    told_at_seconds: float = field(default_factory=monotonic_seconds)
+    told_at_seconds: float = -math.inf  # the first step is told of at once
     evaluations: list[tuple[int, float, float]] = field(default_factory=list)
     startup_seconds: float = 0.0
     before: SoFar = field(default_factory=SoFar)  # by earlier attempts; what adds up is in the rest already
@@ -83,19 +89,31 @@ def train_stage(
     tell: Callable[[Progress], None],
     sweep_pid: int,
     keeper: Keeper | None = None,
+    parent: State | None = None,
 ) -> Trained:
-    """Train steps `start_step` … `stop_step - 1` and evaluate on the way; `tell` hears of progress.
+    """Train steps `start_step` … `stop_step - 1` and evaluate on the way; `tell` hears of progress in both.
 
-    Goes on from the checkpoint that `keeper` has, and ends early when it is asked to. `sweep_pid` is the process that
-    everything this sweep runs descends from: the rest is contention.
+    Goes on from the checkpoint that `keeper` has, else from the state `parent`, else from the one that `keeper` has of
+    the Stage before; ends early when it is asked to. `sweep_pid` is the process that everything this sweep runs
+    descends from: the rest is contention.
+
+    Raises:
+        UnusableState: the state that it begins with is gone.
     """
     keeper = keeper or Keeper()
     with Stopwatch() as startup:
-        run = start_stage(job, task, tell, keeper.load(job.start_step, job.stop_step))
+        run = start_stage(job, task, tell, _beginning(job, keeper, parent))
     run.startup_seconds += startup.seconds
     run.contention = Contention(sweep_pid) if task.device.type == "cpu" else None
     with closing(run.batches):
         return _train_and_evaluate(run, keeper) or _trained(run)
+
+
+def _beginning(job: StageJob, keeper: Keeper, parent: State | None) -> Checkpoint | None:
+    checkpoint = keeper.load(job.start_step, job.stop_step)
+    if checkpoint is None and job.start_step > 0:
+        checkpoint = Checkpoint(parent or keeper.load_parent(job.start_step), SoFar())
+    return checkpoint
 
 
 def start_stage(
@@ -131,9 +149,11 @@ def _resume(run: StageRun, checkpoint: Checkpoint) -> None:
     run.data_wait.seconds = so_far.data_wait_seconds
     run.evaluation.seconds = so_far.eval_seconds
     run.startup_seconds = so_far.startup_seconds
+    run.checkpoint.seconds = so_far.checkpoint_seconds
     run.images = so_far.images
     run.evaluations = list(so_far.evaluations)
-    run.before = replace(so_far, resumed_at=(*so_far.resumed_at, run.step))
+    went_on = (run.step,) if run.step > run.job.start_step else ()
+    run.before = replace(so_far, resumed_at=(*so_far.resumed_at, *went_on))
 
 
 def _warm_up(run: StageRun) -> None:
@@ -148,22 +168,39 @@ def _warm_up(run: StageRun) -> None:
 
 def _train_and_evaluate(run: StageRun, keeper: Keeper) -> Trained | None:
     """Train to the end, or to a loss that is not finite; one that was asked to stop says how far it came."""
-    done = {step for step, _, _ in run.evaluations}
-    for stop in (step for step in run.job.eval_steps if step not in done):
+    job = run.job
+    for stop in sorted({*job.eval_steps, *job.kept_steps, job.stop_step}):
         while run.step < stop and run.diverged_at is None:
             with run.train:
                 _train_until(run, stop, keeper)
                 synchronize(run.task.device)
             if run.diverged_at is None and keeper.is_due(run.train.seconds):
-                is_saved = _save(run, keeper)
+                state = _capture(run)
+                is_saved = state is not None and keeper.writes and _save(run, keeper, state)
                 if keeper.is_stopping and run.diverged_at is None:
                     return Trained(Outcome.INTERRUPTED, _interrupted(run.step, is_saved), None)
         if run.diverged_at is not None:
             return None
-        with run.evaluation:
-            run.evaluations.append((stop, *run.task.evaluate(run.model)))
-    run.diverged_at = _diverged_at_the_end(run)
-    return None
+        if stop in job.eval_steps and stop not in (step for step, _, _ in run.evaluations):
+            with run.evaluation:
+                run.evaluations.append((stop, *run.task.evaluate(run.model, lambda: _tell_progress(run))))
+        if stop == job.stop_step:
+            return _finish(run, keeper)
+        if stop in job.kept_steps and stop == run.step and (state := _capture(run)) is not None:
+            _save(run, keeper, state)
+    raise AssertionError("unreachable")
+
+
+def _finish(run: StageRun, keeper: Keeper) -> Trained | None:
+    """At the end: read the last losses, and keep what is to be kept."""
+    state = _capture(run) if run.step in run.job.kept_steps else None
+    if run.diverged_at is None and run.job.is_end:
+        run.diverged_at = _diverged_at_the_end(run)
+    if run.diverged_at is not None:
+        return None
+    if state is not None:
+        _save(run, keeper, state)  # one that cannot be written serves a Stage that follows in this process
+    return replace(_trained(run), state=state, weights=run.model.state_dict() if run.job.is_end else None)
 
 
 def _train_until(run: StageRun, stop: int, keeper: Keeper) -> None:
@@ -173,14 +210,20 @@ def _train_until(run: StageRun, stop: int, keeper: Keeper) -> None:
             return
 
 
-def _save(run: StageRun, keeper: Keeper) -> bool:
-    """Write a checkpoint, unless it turns out that there is nothing worth it; whether there is one now."""
+def _capture(run: StageRun) -> State | None:
+    """The state now; None where it turns out that there is nothing worth keeping."""
     if run.step > run.unread_from:
         run.diverged_at = _read_losses(run)
-    if run.diverged_at is not None or not keeper.writes:
-        return False
-    state = State.capture(run.step, run.model, run.optimizer, run.task.device)
-    return keeper.save(Checkpoint(state, _so_far(run)))
+    if run.diverged_at is not None:
+        return None
+    with run.checkpoint:
+        return State.capture(run.step, run.model, run.optimizer, run.task.device)
+
+
+def _save(run: StageRun, keeper: Keeper, state: State) -> bool:
+    """Write a checkpoint; whether that went well."""
+    with run.checkpoint:
+        return keeper.has_states and keeper.save(Checkpoint(state, _so_far(run)), run.job)
 
 
 def _so_far(run: StageRun) -> SoFar:
@@ -189,10 +232,12 @@ def _so_far(run: StageRun) -> SoFar:
         data_wait_seconds=run.data_wait.seconds,
         eval_seconds=run.evaluation.seconds,
         startup_seconds=run.startup_seconds,
+        checkpoint_seconds=run.checkpoint.seconds,
         images=run.images,
         contention=highest(run.before.contention, run.contention.share() if run.contention else None),
         evaluations=tuple(run.evaluations),
         resumed_at=run.before.resumed_at,
+        taken_over=run.before.taken_over,
     )
 
 
@@ -278,6 +323,8 @@ def _trained(run: StageRun) -> Trained:
         evaluations=_columns(kept),
         weights_sha256=weights_sha256(run.model) if diverged_at is None else None,
         resumed_at=so_far.resumed_at,
+        checkpoint_seconds=so_far.checkpoint_seconds,
+        taken_over=TakenOver(**so_far.taken_over) if so_far.taken_over else None,
     )
     if diverged_at is not None:
         return Trained(Outcome.DIVERGED, f"diverged at step {diverged_at}", measurement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from sweep.recipe.datasets import DATASETS
 from sweep.recipe.schema import Recipe
 from sweep.train.data import Batch, Images, MemorySource, Source, load_images
 from sweep.train.folder import FolderSource, ImageFiles, find_image_files
+from sweep.train.memory import is_out_of_memory
 from sweep.train.models import build_model
 
 
@@ -50,6 +51,8 @@ def model_problem(recipe: Recipe) -> Problem | None:
         for height, width in _sizes(recipe):
             _classify_nothing(recipe, height, width)
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         size = "x".join(map(str, (DATASETS[recipe.dataset].shape[0], height, width)))
         why = str(error).strip().partition("\n")[0]
         message = f"{recipe.model} does not take images of {size} ({type(error).__name__}: {why})"
@@ -116,10 +119,11 @@ class ImageTask:
         return cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
     @torch.inference_mode()
-    def evaluate(self, model: nn.Module) -> tuple[float, float]:
+    def evaluate(self, model: nn.Module, note_progress: Callable[[], None] = lambda: None) -> tuple[float, float]:
         """Accuracy in 0..1 and mean cross-entropy (without label smoothing) over all evaluation images.
 
-        Leaves no trace: the model goes on in training mode, and no generator is drawn from.
+        Calls `note_progress` after every batch. Leaves no trace: the model goes on in training mode, and no generator
+        is drawn from.
         """
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         loss = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -130,5 +134,6 @@ class ImageTask:
             correct += (logits.argmax(1) == labels).sum()
             loss += cross_entropy(logits, labels, reduction="sum")
             num_images += len(labels)
+            note_progress()
         model.train()
         return correct.item() / num_images, loss.item() / num_images

@@ -1,5 +1,6 @@
 """Real sweeps, each a process of its own."""
 
+import os
 import subprocess
 
 import pytest
@@ -30,3 +31,19 @@ def start_training(start, wait_until):
         return sweep, worker
 
     return start_training
+
+
+@pytest.fixture
+def in_every_worker(tmp_path, monkeypatch):
+    """Have every Worker run some code of ours before its own."""
+
+    def arrange(code):
+        folder = tmp_path / "first"
+        folder.mkdir()
+        only_there = "import sys\nif 'sweep.run.worker' in sys.orig_argv:\n    import of_every_worker\n"
+        (folder / "sitecustomize.py").write_text(only_there)
+        (folder / "of_every_worker.py").write_text(code)
+        paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+
+    return arrange

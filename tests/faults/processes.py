@@ -1,10 +1,27 @@
 """The processes of a sweep from outside, and what must hold of its journal whatever happened to them."""
 
+import os
 import re
 from pathlib import Path
 
 from sweep.store.history import read_history
 from sweep.store.journal import replay
+
+# What may be in a sweep's folder once it is done; its states are gone.
+_KEPT = {"journal.jsonl", "lock", "owner", "logs", "states"}
+
+
+def left_over(workspace):
+    """What nobody needs in the folder of a sweep that is done. States that are kept for later are whole files."""
+    inside = [path for path in workspace.iterdir() if path.name not in _KEPT]
+    states = [path for path in workspace.glob("states/*/*") if not re.fullmatch(r"[0-9]+\.state", path.name)]
+    empty = [path for path in workspace.glob("states/*") if not list(path.iterdir())]
+    return [str(path.relative_to(workspace)) for path in (*inside, *states, *empty)]
+
+
+def kept_states(workspace):
+    """The states that a sweep has kept, by the Stage and the step."""
+    return sorted(str(path.relative_to(workspace)) for path in workspace.glob("states/*/*.state"))
 
 
 def workers_of(pid):
@@ -19,6 +36,12 @@ def is_alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def open_files(pid):
+    """What a process has open."""
+    links = Path(f"/proc/{pid}/fd").iterdir()
+    return {os.readlink(link) for link in links}
 
 
 def wait_for_line(stream, pattern):

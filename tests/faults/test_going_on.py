@@ -1,14 +1,17 @@
-"""Real sweeps that are killed or stopped in mid-training and go on from their checkpoints: the weights are, bit for
-bit, those of a sweep that nothing happened to."""
+"""Real sweeps that are killed, are stopped or hang in mid-training, and go on from their checkpoints: the weights are,
+bit for bit, those of a sweep that nothing happened to."""
 
 import os
 import signal
+import time
 
 import pytest
 from processes import check_invariants, is_alive, wait_for_line, workers_of
 
 from sweep.store.journal import replay
 from sweep.store.records import StageRecord
+
+pytestmark = pytest.mark.slow
 
 # Seconds of training, so that there are many checkpoints on the way.
 ARGUMENTS = ("--set", "epochs=60", "--ratios", "0.5,1.0", "--checkpoint-every", "0.05")
@@ -156,3 +159,75 @@ def test_two_jobs_are_both_stopped_with_a_checkpoint(start, tmp_path, wait_until
     again = sweep("run", "smoke", "--results", tmp_path, *ARGUMENTS)
     assert again.returncode == 0, again.stderr
     check_equal(tmp_path, untouched)
+
+
+def test_a_stopped_worker_is_a_row_and_a_rerun_goes_on_from_its_checkpoint(
+    start, tmp_path, wait_until, untouched, sweep
+):
+    running = start(*ARGUMENTS, "--stall-timeout", "3", "--retries", "0")
+    wait_until(lambda: checkpoints(tmp_path))
+    [worker] = workers_of(running.pid)
+    os.kill(worker, signal.SIGSTOP)
+    stdout, stderr = running.communicate(timeout=100)
+    assert running.returncode == 1, stderr
+    assert not is_alive(worker)
+    assert "seed 0: no progress for 3 s, stopped" in stderr
+    assert "seed 0: no progress for 3 s, stopped" in stdout
+    assert "1 failed" in sweep("list", "--results", tmp_path).stdout
+    outcomes = sorted(result.outcome.value for result in check_invariants(tmp_path).results)
+    assert outcomes == ["finished", "stalled"]
+    again = sweep("run", "smoke", "--results", tmp_path, *ARGUMENTS)
+    assert again.returncode == 0, again.stderr
+    check_equal(tmp_path, untouched)
+    assert sorted((attempt, len(m.resumed_at)) for attempt, m in measurements(tmp_path).values()) == [(1, 0), (2, 1)]
+
+
+# The first Worker that has come so far begins a process and waits for ever, deep inside a step.
+HANGS_ONCE = """
+import pathlib, subprocess, threading
+from sweep.train.task import ImageTask
+
+loss, calls = ImageTask.loss, 0
+
+def hanging_loss(*arguments):
+    global calls
+    calls += 1
+    if calls == 400 and not pathlib.Path({mark!r}).exists():
+        child = subprocess.Popen(["sleep", "1000"])
+        pathlib.Path({mark!r}).write_text(str(child.pid))
+        threading.Event().wait()
+    return loss(*arguments)
+
+ImageTask.loss = hanging_loss
+"""
+
+
+def test_a_worker_that_hangs_is_ended_with_its_children_and_its_trial_goes_on_from_its_checkpoint(
+    start, tmp_path, in_every_worker, untouched
+):
+    mark = tmp_path / "pid of the child"
+    in_every_worker(HANGS_ONCE.format(mark=str(mark)))
+    running = start(*ARGUMENTS, "--stall-timeout", "3")
+    _, stderr = running.communicate(timeout=100)
+    assert running.returncode == 0, stderr
+    assert not is_alive(int(mark.read_text()))
+    assert "no progress for 3 s, stopped; trying again" in stderr
+    check_equal(tmp_path, untouched)
+    assert sorted((attempt, len(m.resumed_at)) for attempt, m in measurements(tmp_path).values()) == [(1, 0), (2, 1)]
+
+
+def test_a_sweep_that_was_suspended_itself_holds_no_worker_to_hang(start, tmp_path, wait_until, untouched):
+    running = start(*ARGUMENTS, "--stall-timeout", "3")
+    wait_until(lambda: checkpoints(tmp_path))
+    suspended = [running.pid, *workers_of(running.pid)]
+    for pid in suspended:
+        os.kill(pid, signal.SIGSTOP)
+    woken_at = time.monotonic() + 5
+    wait_until(lambda: time.monotonic() > woken_at)
+    for pid in suspended:
+        os.kill(pid, signal.SIGCONT)
+    _, stderr = running.communicate(timeout=100)
+    assert running.returncode == 0, stderr
+    assert "no progress" not in stderr
+    check_equal(tmp_path, untouched)
+    assert [attempt for attempt, _ in measurements(tmp_path).values()] == [1, 1]

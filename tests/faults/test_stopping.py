@@ -1,10 +1,11 @@
 """A real sweep that is interrupted, or whose Worker is killed: nothing recorded is lost, and no process is left."""
 
 import os
+import re
 import signal
 
 import pytest
-from processes import check_invariants, cpu_ticks, is_alive, wait_for_line, workers_of
+from processes import check_invariants, cpu_ticks, is_alive, open_files, wait_for_line, workers_of
 
 # Long enough that it never finishes by itself while a test looks.
 LONG = ("--set", "epochs=100000", "--ratios", "0.5,1.0")
@@ -50,6 +51,7 @@ def test_a_signal_while_the_worker_still_starts_ends_it_too(start, wait_until):
     assert "Traceback" not in stdout + stderr
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_is_finished_by_running_it_again(start, tmp_path, sweep):
     arguments = ("--set", "epochs=40", "--ratios", "0.1,0.2,1.0")
     first = start(*arguments)
@@ -67,6 +69,7 @@ def test_an_interrupted_sweep_is_finished_by_running_it_again(start, tmp_path, s
         assert after[key].train_seconds == result.train_seconds  # recorded once, never measured again
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_a_row_and_the_other_trials_go_on(start_training, tmp_path, sweep):
     arguments = ("--set", "epochs=40", "--ratios", "0.1,0.2,1.0")
     running, worker = start_training(*arguments, "--retries", "0")
@@ -93,8 +96,13 @@ def test_no_worker_outlives_a_killed_sweep(start_training, tmp_path, wait_until)
 def test_a_second_sweep_on_the_same_folder_is_refused_while_the_first_runs(start, tmp_path, sweep):
     first = start(*LONG)
     wait_for_line(first.stderr, "steps to train")
+    lock = str(tmp_path / "smoke" / "lock")
+    assert lock in open_files(first.pid)
+    [worker] = workers_of(first.pid)
+    assert lock not in open_files(worker)
     second = sweep("run", "smoke", "--results", tmp_path, *LONG)
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=50)
     assert second.returncode == 3
-    assert f"in use by process {first.pid}" in second.stderr
+    assert re.search(rf"in use by process {first.pid} on \S+ since \d\d:\d\d \(wait for it, or", second.stderr)
+    assert second.stdout == ""

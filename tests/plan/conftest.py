@@ -32,8 +32,8 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Loade
 def plan(load: Callable[..., LoadedRecipe]) -> Planner:
     """plan("0.5,1", key=value, …): the plan of that recipe, of 1,000 examples unless `examples` says otherwise."""
 
-    def plan(ratios: str = "1", *, examples: int = 1000, num_seeds: int = 1, **keys: Any) -> Plan:
-        return make_plan(load(**keys), parse_ratios(ratios), num_seeds, examples)
+    def plan(ratios: str = "1", *, examples: int = 1000, num_seeds: int = 1, shares: bool = True, **keys: Any) -> Plan:
+        return make_plan(load(**keys), parse_ratios(ratios), num_seeds, examples, shares)
 
     return plan
 

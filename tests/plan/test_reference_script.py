@@ -184,6 +184,7 @@ def test_every_key_of_a_recipe_is_passed_on_or_known_not_to_be() -> None:
         "method": "the same",
         "lr_step_origin": "refused where it matters",
         "stem": "refused unless it is the default",
+        "min_shared_steps": "no matter of the training",
         "threads": "no matter of the training",
         "workers": "the same",
         "price": "the same",

@@ -7,29 +7,110 @@ from collections.abc import Callable
 import pytest
 
 from sweep.errors import RecipeError
-from sweep.plan.stages import Plan
+from sweep.plan.stages import Plan, Recorded
 from sweep.recipe.datasets import DATASETS
 
 Planner = Callable[..., Plan]
 
 
-def test_every_trial_is_one_whole_stage(plan: Planner) -> None:
-    made = plan("0.5,1", num_seeds=2, epochs=10, batch_size=100)
+WSD = {"lr_scheduler": "wsd", "epochs": 10, "batch_size": 100, "min_shared_steps": 1}
+
+
+def spans(plan: Plan) -> list[tuple[int, int, str, int]]:
+    """From where to where each Stage of the first seed reaches, its longest ratio and the number of its Trials."""
+    first = plan.trials[0].seed
+    return sorted(
+        (stage.start_step, stage.stop_step, stage.trial.timeline.lengths.ratio.text, stage.num_trials)
+        for stage in plan.stages
+        if stage.trial.seed == first
+    )
+
+
+def test_trained_alone_every_trial_is_one_whole_stage(plan: Planner) -> None:
+    made = plan("0.5,1", num_seeds=2, shares=False, **WSD)
     assert {(stage.trial.key, stage.start_step, stage.stop_step) for stage in made.stages} == {
         (trial.key, 0, trial.timeline.num_steps) for trial in made.trials
     }
-    assert made.num_steps == 2 * (50 + 100)
+    assert made.num_steps == made.num_steps_alone == 2 * (50 + 100)
 
 
-def test_a_trials_path_is_its_stage(plan: Planner) -> None:
-    made = plan("0.5,1", num_seeds=2, epochs=10)
-    assert made.paths == {stage.trial.key: (stage.id,) for stage in made.stages}
-    assert len({stage.id for stage in made.stages}) == len(made.trials) == 4
+def test_a_plateau_is_one_stage_and_each_cool_down_another(plan: Planner) -> None:
+    made = plan("0.5,1,2", num_seeds=2, **WSD)
+    # The first step of a cool-down is still at the plateau's rate.
+    assert spans(made) == [(0, 41, "2", 3), (41, 50, "0.5", 1), (41, 81, "2", 2), (81, 100, "1", 1), (81, 200, "2", 1)]
+    assert made.num_steps == 2 * (200 + 9 + 19)
+    assert made.num_steps_alone == 2 * (50 + 100 + 200)
+
+
+def test_a_trials_path_leads_from_the_root_to_its_end(plan: Planner) -> None:
+    made = plan("0.5,1,2", num_seeds=2, **WSD)
+    stages = {stage.id: stage for stage in made.stages}
+    assert made.paths.keys() == {trial.key for trial in made.trials}
+    for trial in made.trials:
+        way = [stages[stage] for stage, _ in made.paths[trial.key]]
+        assert [stop for _, stop in made.paths[trial.key]] == [stage.stop_step for stage in way]
+        assert [stage.start_step for stage in way] == [0, *(stage.stop_step for stage in way[:-1])]
+        assert [stage.parent for stage in way] == [None, *(stage.id for stage in way[:-1])]
+        assert trial in way[-1].ends
+        assert all(stage.trial.seed == trial.seed for stage in way)
+
+
+def test_a_parent_stands_before_its_children_and_one_follows_on_it_at_once(plan: Planner) -> None:
+    made = plan("0.2:2:0.2", num_seeds=3, **WSD)
+    places = {stage.id: place for place, stage in enumerate(made.stages)}
+    for parent, children in made.children.items():
+        assert min(places[child.id] for child in children) == places[parent] + 1
+
+
+def test_a_constant_rate_is_one_way_on_which_every_shorter_trial_ends(plan: Planner) -> None:
+    made = plan("0.5,1,2", lr_scheduler="constantlr", epochs=10, batch_size=100, min_shared_steps=50)
+    assert spans(made) == [(0, 50, "2", 3), (50, 100, "2", 2), (100, 200, "2", 1)]
+    assert [[trial.timeline.num_steps for trial in stage.ends] for stage in made.stages] == [[50], [100], [200]]
+    assert made.num_steps == 200
+
+
+def test_forks_that_save_too_little_are_not_made(plan: Planner) -> None:
+    for least, expected in ((41, 3), (42, 2)):
+        assert len(plan("0.5,1", **WSD | {"min_shared_steps": least}).stages) == expected
+    # One fork for three saves twice its steps.
+    cosine = {"lr_scheduler": "cosineannealinglr", "lr_warmup_epochs": 2, "epochs": 10, "batch_size": 100}
+    assert len(plan("0.5,1,2", min_shared_steps=42, **cosine).stages) == 4
+    assert len(plan("0.5,1,2", min_shared_steps=43, **cosine).stages) == 3
 
 
 def test_a_stages_id_outlives_its_grid(plan: Planner) -> None:
-    small, large = plan("0.5", epochs=10), plan("0.25,0.5,1", num_seeds=2, epochs=10)
-    assert {stage.id for stage in small.stages} < {stage.id for stage in large.stages}
+    small, large = plan("0.5,1", **WSD), plan("0.5,1,2", num_seeds=2, **WSD)
+    assert {stage.id for stage in small.stages if stage.ends} - {stage.id for stage in large.stages} == {
+        stage.id for stage in small.stages if stage.stop_step == 100
+    } - {stage.id for stage in large.stages}
+    assert {stage.id for stage in small.stages if stage.stop_step < 100} <= {stage.id for stage in large.stages}
+    ids = [stage.id for stage in large.stages]
+    assert len(set(ids)) == len(ids)
+
+
+def test_what_is_missing_begins_where_there_is_a_state(plan: Planner) -> None:
+    small, large = plan("0.5,1", **WSD), plan("0.5,1,2", **WSD)
+    stages = {(stage.start_step, stage.stop_step): stage.id for stage in small.stages}
+    spans_known = frozenset(stages)
+    done = frozenset(trial.key for trial in small.trials)
+    for states, start in (({41}, 41), (set(), 0)):
+        recorded = Recorded(
+            final=done,
+            finished=frozenset(stages.values()),
+            spans=spans_known,
+            has_state=lambda stage, step, states=states: step in states and stage == stages[0, 41],
+        )
+        [stage] = large.missing(recorded).stages
+        assert (stage.start_step, stage.stop_step) == (start, 200)
+        assert stage.parent == (stages[0, 41] if start else None)
+        [path] = large.missing(recorded).paths.values()
+        assert [stop for _, stop in path] == ([41, 200] if start else [200])
+
+
+def test_when_all_is_done_nothing_is_missing(plan: Planner) -> None:
+    made = plan("0.5,1", **WSD)
+    left = made.missing(Recorded(final=frozenset(trial.key for trial in made.trials)))
+    assert (left.stages, left.paths, left.trials) == ((), {}, made.trials)
 
 
 def test_a_run_is_evaluated_after_every_epoch_and_at_its_end(plan: Planner) -> None:
@@ -42,6 +123,7 @@ def test_a_run_is_evaluated_after_every_epoch_and_at_its_end(plan: Planner) -> N
 def test_a_baseline_is_evaluated_at_every_shorter_length_of_the_grid_too(plan: Planner) -> None:
     made = plan("0.25,0.55,1,1.05", epochs=4, batch_size=100, method="steps", num_seeds=2)
     for stage in made.stages:
+        assert stage.start_step == 0
         epochs = {*range(10, stage.stop_step, 10), stage.stop_step}
         shorter = {10, 22} if stage.stop_step == 40 else set()
         assert stage.eval_steps == tuple(sorted(epochs | shorter))
@@ -78,7 +160,7 @@ loaded = load_recipe(sys.argv[1])
 plan = make_plan(loaded, parse_ratios("0.25,0.5,1"), 3, DATASETS[loaded.recipe.dataset].num_train)
 for timeline in plan.timelines:
     list(timeline.spans())
-print(plan.num_steps, sorted({"torch", "torchvision", "pandas", "sklearn"} & set(sys.modules)))
+print(plan.num_steps_alone, sorted({"torch", "torchvision", "pandas", "sklearn"} & set(sys.modules)))
 """
 
 
@@ -98,3 +180,16 @@ def test_seeds_beyond_the_largest_are_refused_beside_other_mistakes(plan) -> Non
     with pytest.raises(RecipeError) as caught:
         plan("0.01,1", num_seeds=3, epochs=20, seed=2**32 - 2)
     assert [problem.key for problem in caught.value.problems] == ["seed", "epochs"]
+
+
+def test_a_shared_stage_is_evaluated_where_any_of_its_trials_would_be(plan: Planner) -> None:
+    made = plan("0.45,1,2", method="steps", **WSD | {"min_shared_steps": 10})
+    evaluated: dict[int, set[int]] = {trial.timeline.num_steps: set() for trial in made.trials}
+    stages = {stage.id: stage for stage in made.stages}
+    for trial in made.trials:
+        for stage, _ in made.paths[trial.key]:
+            assert all(stages[stage].start_step < step <= stages[stage].stop_step for step in stages[stage].eval_steps)
+            evaluated[trial.timeline.num_steps] |= set(stages[stage].eval_steps)
+    assert evaluated[45] == {10, 20, 30, 40, 45}
+    assert evaluated[100] == {*range(10, 101, 10), 45}
+    assert evaluated[200] >= {*range(10, 201, 10)}

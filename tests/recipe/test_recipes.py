@@ -273,12 +273,20 @@ def test_a_key_set_twice_is_refused():
         ("/", "/: not a regular file"),
         ("./pipe.yaml", "./pipe.yaml: not a regular file"),
         ("folder.yaml", "folder.yaml: not a regular file"),
+        ("zero.yaml", "zero.yaml: not a regular file"),
+        ("to_pipe.yaml", "to_pipe.yaml: not a regular file"),
+        ("loop.yaml", "loop.yaml: there is no such file"),
+        ("dangling.yaml", "dangling.yaml: there is no such file"),
+        ("../", "../: not a regular file"),
+        ("x/" * 3000 + ".yaml", "x/x/"),
     ],
 )
 def test_a_recipe_that_is_not_there_is_refused(tmp_path, monkeypatch, name, message):
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe.yaml")
     Path("folder.yaml").mkdir()
+    for link, target in {"zero": "/dev/zero", "to_pipe": "pipe.yaml", "loop": "loop.yaml", "dangling": "no"}.items():
+        Path(f"{link}.yaml").symlink_to(target)
     with pytest.raises(RecipeError) as refused:
         load_recipe(name)
     assert str(refused.value).startswith(message)
@@ -292,10 +300,36 @@ def test_a_recipe_that_goes_away_before_it_is_read_is_refused(load, monkeypatch)
         load_recipe("gone.yaml")
 
 
+def test_a_pipe_that_comes_into_a_recipes_place_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(os.path, "isfile", lambda path: True)
+    os.mkfifo(tmp_path / "r.yaml")
+    with pytest.raises(RecipeError, match=r"r\.yaml:1: empty"):
+        load_recipe(str(tmp_path / "r.yaml"))
+
+
+def test_of_a_file_as_large_as_a_disk_no_more_than_a_page_is_read(tmp_path):
+    with open(tmp_path / "r.yaml", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(RecipeError, match=r"r\.yaml: over 65536 bytes"):
+        load_recipe(str(tmp_path / "r.yaml"))
+
+
+def test_a_recipe_may_be_a_link(load, tmp_path):
+    whole = load(MINIMAL)
+    (tmp_path / "target").write_text(MINIMAL)
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "target")
+    assert load_recipe(str(tmp_path / "link.yaml")).recipe == whole.recipe
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "r.yaml:1: empty"),
+        (b"model: small_cnn\0\n", "r.yaml:1: not YAML: '\\x00' is no printable character"),
+        (b"model: small_cnn\nlr: &a 1\nlr_min: *a\n", "r.yaml:2: lr: an anchor (&a) (remove it)"),
+        (b"a: &a {x: 1}\nb: {<<: [*a, *a]}\n", "r.yaml:1: a: an anchor (&a)"),
+        (b"lr: !!python/object/apply:os.system [id]\n", "r.yaml:1: lr: a tag ("),
+        (b"model: small_cnn\nepochs: " + b"9" * 60_000, "r.yaml:2: epochs: a number of 60000 characters"),
         (b"model: small_cnn\n# caf\xe9\n", "r.yaml:2: not UTF-8: byte 0xe9"),
         (b"#" * 70_000, "r.yaml: over 65536 bytes"),
         (b"[" * 60_000, "r.yaml:1: not a mapping"),
@@ -368,7 +402,7 @@ def test_the_fingerprint_of_a_recipe_is_what_it_was_when_its_results_were_writte
 
 
 # How a baseline is scaled and repeated, where it runs and what that costs make it no other baseline.
-SAME_BASELINE = {"method", "seed", "threads", "workers", "price", "data_path"}
+SAME_BASELINE = {"method", "seed", "min_shared_steps", "threads", "workers", "price", "data_path"}
 
 # A value for every key that is not its default.
 OTHER = {
@@ -408,6 +442,7 @@ OTHER = {
     "hflip_prob": 0.5,
     "method": "steps",
     "seed": 1,
+    "min_shared_steps": 1,
     "threads": 1,
     "workers": 1,
     "price": 1,
@@ -423,22 +458,20 @@ def test_the_fingerprint_changes_with_every_key_that_changes_the_training(load, 
     baseline = load(MINIMAL, *beside).recipe
     assert getattr(changed, key) != getattr(baseline, key)
     assert (changed.fingerprint == baseline.fingerprint) == (key in SAME_BASELINE)
-    assert [line.split()[0] for line in changed.differences(baseline.model_dump(mode="json"))] == (
-        [] if key in SAME_BASELINE else [key]
-    )
+    assert list(changed.differences(baseline.model_dump(mode="json"))) == ([] if key in SAME_BASELINE else [key])
 
 
 def test_a_key_that_came_later_differs_from_no_recipe_that_was_recorded_before(load):
     recipe = load(MINIMAL, "lr=0.2").recipe
     recorded = load(MINIMAL).recipe.model_dump(mode="json", exclude={"stem", "train_crop_size"})
-    assert recipe.differences(recorded) == ["lr was 0.1, now 0.2"]
+    assert recipe.differences(recorded) == {"lr": "lr was 0.1, now 0.2"}
     cropped = load(MINIMAL, "train_crop_size=176").recipe
-    assert cropped.differences(recorded) == ["train_crop_size was 224, now 176"]
+    assert cropped.differences(recorded) == {"train_crop_size": "train_crop_size was 224, now 176"}
 
 
 def test_a_key_that_is_no_longer_there_is_a_difference(load):
     recipe = load(MINIMAL).recipe
-    assert recipe.differences(recipe.model_dump(mode="json") | {"gone": 3}) == ["gone was 3, now None"]
+    assert recipe.differences(recipe.model_dump(mode="json") | {"gone": 3}) == {"gone": "gone was 3, now None"}
 
 
 def test_a_recipe_is_frozen(load):

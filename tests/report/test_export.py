@@ -33,7 +33,7 @@ HOSTILE = [
 ]
 MEASURED = (
     *("train_seconds", "eval_seconds", "data_wait_seconds", "images_per_second", "accuracy", "loss"),
-    *("truncated_accuracy", "dollars", "weights_sha256"),
+    *("truncated_accuracy", "dollars", "weights_sha256", "other_set_up"),
 )
 
 
@@ -43,8 +43,10 @@ def csv_rows(history: History) -> list[dict[str, str]]:
 
 @pytest.fixture
 def mixed(history_of: Maker) -> History:
-    """One trial finished, one crashed, one missing."""
-    return history_of(a_start([HALF, WHOLE, TWICE]), finished(WHOLE, 1 / 3, 1 / 7, loss=None), ended(HALF))
+    """One trial finished, on another set-up than the first run's; one crashed, one missing."""
+    done = finished(WHOLE, 1 / 3, 1 / 7, loss=None)
+    elsewhere = done.model_copy(update={"environment": ENVIRONMENT.model_copy(update={"threads": 2, "torch": "2.7.0"})})
+    return history_of(a_start([HALF, WHOLE, TWICE]), elsewhere, ended(HALF))
 
 
 def test_csv_has_the_stable_columns_and_a_row_a_trial(mixed: History) -> None:
@@ -61,6 +63,14 @@ def test_what_was_not_measured_is_empty_in_csv(mixed: History) -> None:
     assert [row["outcome"] for row in (half, whole, twice)] == ["crashed", "finished", "missing"]
     assert (whole["loss"], whole["dollars"], whole["truncated_accuracy"]) == ("", "", "")
     assert whole["accuracy"] == repr(1 / 3)
+    assert whole["other_set_up"] == "threads was 1, now 2; torch was 2.6.0, now 2.7.0"
+
+
+def test_json_says_where_the_sweep_was_trained_but_for_the_marked_trials(mixed: History) -> None:
+    document = json.loads(to_json(mixed))
+    assert (document["environment"]["threads"], document["environment"]["torch"]) == (1, "2.6.0")
+    marked = ["threads was 1, now 2; torch was 2.6.0, now 2.7.0"]
+    assert [row["other_set_up"] for row in document["rows"]] == [None, *marked, None]
 
 
 def test_csv_reads_back_to_equal_values(mixed: History) -> None:

@@ -26,7 +26,7 @@ NOT_MEASURED = [
 def test_the_columns_are_stable() -> None:
     assert ",".join(COLUMNS) == (
         "recipe,ratio,realised_ratio,seed,method,epochs,steps,train_seconds,eval_seconds,data_wait_seconds,"
-        "images_per_second,accuracy,loss,truncated_accuracy,dollars,outcome,device,weights_sha256"
+        "images_per_second,accuracy,loss,truncated_accuracy,dollars,outcome,device,weights_sha256,other_set_up"
     )
 
 
@@ -58,6 +58,7 @@ def test_a_finished_trial_is_a_row_of_what_it_measured(history_of: Maker) -> Non
         "outcome": "finished",
         "device": "cpu",
         "weights_sha256": "ab" * 32,
+        "other_set_up": None,
     }
 
 

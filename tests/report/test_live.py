@@ -6,21 +6,23 @@ from io import StringIO
 import pytest
 
 from sweep.errors import Outcome
-from sweep.events import Event, Noticed, Progress, StageEnded, StageStarted, SweepEnded, SweepStarted
+from sweep.events import Event, Noticed, Progress, StageEnded, StageStarted, SweepEnded, SweepStarted, TrialEnded
 from sweep.report.live import BarView, JsonView, LineView, SilentView, View, make_view
 from sweep.report.screen import Screen
 
 HOSTILE = "x[/y] [bold]\x1b[31m\nb\r\u202e\x9b"
-FINISHED = StageEnded("a", "0.5", 0, Outcome.FINISHED, None, 12.3, 0.9)
-CRASHED = StageEnded("b", "1.0", 1, Outcome.CRASHED, "crashed (SIGKILL)", None, None)
+FINISHED = TrialEnded("0.5", 0, Outcome.FINISHED, None, 12.3, 0.9)
+CRASHED = TrialEnded("1.0", 1, Outcome.CRASHED, "crashed (SIGKILL)", None, None)
 EVENTS: list[Event] = [
     SweepStarted("mine", 3, 1, 300),
     StageStarted("a", "0.5", 0, 10.0, 100),
     Progress("a", 50, 5.0, 0.5, None, 1000.0),
     Progress("a", 75, 7.5, None, 0.75, 1000.0),
+    StageEnded("a", Outcome.FINISHED, None),
     FINISHED,
     StageStarted("b", "1.0", 1, 20.0, 200),
     Progress("b", 50, 5.0, None, None, 1000.0),
+    StageEnded("b", Outcome.CRASHED, "crashed (SIGKILL)"),
     CRASHED,
     SweepEnded("mine", 3, 2, None),
 ]
@@ -29,7 +31,8 @@ HOSTILE_EVENTS: list[Event] = [
     Noticed(HOSTILE),
     StageStarted(HOSTILE, HOSTILE, 0, 10.0, 100),
     Progress(HOSTILE, 50, 5.0, 0.5, 0.5, 1000.0),
-    StageEnded(HOSTILE, HOSTILE, 0, Outcome.FAILED, HOSTILE, None, None),
+    StageEnded(HOSTILE, Outcome.FAILED, HOSTILE),
+    TrialEnded(HOSTILE, 0, Outcome.FAILED, HOSTILE, None, None),
 ]
 
 
@@ -94,7 +97,7 @@ def test_without_a_terminal_each_trial_is_one_line() -> None:
 
 
 def test_a_failure_without_a_reason_says_how_it_ended() -> None:
-    ended = StageEnded("a", "1.0", 0, Outcome.INTERRUPTED, None, None, None)
+    ended = TrialEnded("1.0", 0, Outcome.INTERRUPTED, None, None, None)
     assert lines(ended) == ["ratio 1.0, seed 0: interrupted"]
     assert rows_of(ended)[-1].split() == ["1.0", "0", "interrupted"]
 
@@ -117,14 +120,49 @@ def test_what_was_trained_before_is_no_part_of_the_bar_and_an_attempt_that_was_l
     assert percents(progress(70)) == ["50", "70"]
     again = StageStarted("a", "1.0", 0, 4.0, 100, 55)
     assert percents(progress(70), again) == ["25", "55"]
-    assert percents(progress(70), again, StageEnded("a", "1.0", 0, Outcome.FINISHED, None, 1.0, 0.9)) == ["100"]
+    assert percents(progress(70), again, StageEnded("a", Outcome.FINISHED, None)) == ["100"]
+
+
+SHARED = [
+    SweepStarted("mine", 10, 0, 300, num_shared=700),
+    StageStarted("s", "1.0", 0, 20.0, 100, num_trials=10),
+    Progress("s", 50, 5.0, 0.5, None, 1000.0),
+]
+
+
+def test_a_stage_that_trials_share_is_labelled_by_the_longest_and_how_many_more() -> None:
+    bar = bars_after(*SHARED)[1]
+    assert bar.startswith("1.0 +9 seed 0 ")
+    assert bar.endswith("50 % epoch 5.0 of 20  loss 0.500  1,000 images/s")
+    assert bars_after(*SHARED, width=40)[1] == "1.0 +9 seed 0   50 % epoch 5.0 of 20"
+
+
+def test_a_shared_stage_ends_without_a_row_and_each_trial_has_its_own() -> None:
+    ended = [*SHARED, StageEnded("s", Outcome.FINISHED, None)]
+    assert len(rows_of(*ended)) == 1  # how the sweep began
+    assert len(lines(*ended)) == 1
+    assert len(bars_after(*ended)) == 1
+    assert " 33 %" in bars_after(*ended)[0]
+    both = [
+        TrialEnded("0.5", 0, Outcome.FINISHED, None, 12.3, 0.9),
+        TrialEnded("1.0", 0, Outcome.FAILED, "no", None, None),
+    ]
+    assert [row.split()[:2] for row in rows_of(*ended, *both)[2:]] == [["0.5", "0"], ["1.0", "0"]]
+    assert lines(*ended, *both)[1:] == [
+        "ratio 0.5, seed 0: finished, 12.3 s, accuracy 90.00 %",
+        "ratio 1.0, seed 0: no",
+    ]
+
+
+def test_what_sharing_saves_is_said_at_the_start() -> None:
+    assert lines(SHARED[0]) == ["mine: 10 trials, 300 steps to train (700 more if each were trained alone)"]
 
 
 def test_a_notice_is_a_line() -> None:
     assert lines(Noticed("warning: [red] is no markup")) == ["warning: [red] is no markup"]
 
 
-@pytest.mark.parametrize("event", HOSTILE_EVENTS[:2] + HOSTILE_EVENTS[-1:])
+@pytest.mark.parametrize("event", [*HOSTILE_EVENTS[:2], HOSTILE_EVENTS[-1]])
 def test_a_hostile_text_is_one_line_without_control_characters(event: Event) -> None:
     (line,) = lines(event)
     assert re.search("[\x00-\x1f\x7f-\x9f\u202e]", line) is None
@@ -138,9 +176,9 @@ def test_every_event_is_a_line_of_json_for_a_program() -> None:
             view(event)
     documents = [json.loads(line) for line in text.getvalue().splitlines()]
     assert len(documents) == len(EVENTS) + len(HOSTILE_EVENTS)
-    assert documents[4] == {
-        "event": "stage_ended",
-        "stage": "a",
+    assert documents[4] == {"event": "stage_ended", "stage": "a", "outcome": "finished", "reason": None}
+    assert documents[5] == {
+        "event": "trial_ended",
         "ratio": "0.5",
         "seed": 0,
         "outcome": "finished",
@@ -148,7 +186,7 @@ def test_every_event_is_a_line_of_json_for_a_program() -> None:
         "train_seconds": 12.3,
         "accuracy": 0.9,
     }
-    assert documents[8] == {
+    assert documents[10] == {
         "event": "sweep_ended",
         "name": "mine",
         "num_trials": 3,
@@ -164,8 +202,8 @@ def test_the_overall_bar_counts_the_steps_of_all_jobs() -> None:
         [found] = re.findall(r"(\d+) %", bars_after(*EVENTS[:num_events])[0])
         return int(found)
 
-    # Of 300 steps: nothing, 50, 75, the Stage's 100, 50 more, and all of them.
-    assert [percent(number) for number in range(1, 9)] == [0, 0, 16, 25, 33, 33, 50, 100]
+    # Of 300 steps: nothing, 50, 75, the Stage's 100, 50 more, and all of them; a trial that ends adds none.
+    assert [percent(number) for number in range(1, 11)] == [0, 0, 16, 25, 33, 33, 33, 50, 100, 100]
 
 
 def test_the_bar_of_a_trial_goes_with_it_and_two_jobs_have_two() -> None:
@@ -174,7 +212,7 @@ def test_the_bar_of_a_trial_goes_with_it_and_two_jobs_have_two() -> None:
 
     assert len(bars_after(*EVENTS[:4])) == 2
     assert len(bars_after(*EVENTS[:5])) == 1
-    both = bars_after(*EVENTS[:2], EVENTS[5])
+    both = bars_after(*EVENTS[:2], EVENTS[6])
     assert [line.split(" ")[0] for line in both] == ["mine", "0.5", "1.0"]
 
 
@@ -196,7 +234,7 @@ def test_a_bar_is_one_line_whatever_the_width(width: int) -> None:
 
 
 def test_finished_trials_are_rows_of_a_table_at_once() -> None:
-    assert rows_of(*EVENTS[:5])[1:] == [
+    assert rows_of(*EVENTS[:6])[1:] == [
         "   ratio  seed  train time  accuracy",
         "     0.5     0      12.3 s   90.00 %",
     ]

@@ -46,9 +46,10 @@ def test_a_plan_shows_what_will_run_at_each_ratio() -> None:
     assert row_of(plan, "1")[:5] == ["1", "1.0", "20", "200", "10"]
 
 
-def test_the_total_of_steps_stands_below() -> None:
-    assert drawn(a_plan("0.5,1", lr_step_size=4)).splitlines()[-1] == "2 ratios: 2 trials, 300 steps"
-    assert drawn(a_plan("0.5,1", 3, lr_step_size=4)).splitlines()[-1] == "2 ratios x 3 seeds: 6 trials, 900 steps"
+def test_the_numbers_of_trials_and_steps_stand_below() -> None:
+    assert plan_grid(a_plan("1", lr_step_size=4)).notes[-1] == "steps: 200"
+    assert plan_grid(a_plan("0.5,1", 3, lr_step_size=4)).notes[0] == "2 ratios x 3 seeds: 6 trials"
+    assert plan_grid(a_plan("0.5,1", 3, lr_step_size=4)).notes[1].startswith("steps: 900, none shared: ")
 
 
 def test_every_decay_is_listed_in_the_runs_own_epochs() -> None:
@@ -84,6 +85,7 @@ def test_a_warning_stands_below_with_its_place() -> None:
 def test_json_carries_every_run() -> None:
     document = json.loads(plan_to_json(a_plan("0.5,1", 2, lr_step_size=6, seed=4)))
     assert (document["format"], document["total_steps"], document["seeds"]) == (1, 600, [4, 5])
+    assert (document["steps_alone"], document["steps_shared"]) == (600, 600)
     assert document["recipe"]["lr_step_size"] == "6ep"
     assert document["runs"][0] == {
         "ratio": 0.5,

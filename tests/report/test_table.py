@@ -45,10 +45,32 @@ def test_a_sweep_is_a_row_a_ratio(history_of: Maker) -> None:
 
 
 def test_where_it_was_trained_stands_below(history_of: Maker) -> None:
-    record = finished(WHOLE).model_copy(update={"environment": ENVIRONMENT.model_copy(update={"threads": 2})})
-    view = make_table(history_of(a_start([WHOLE]), record))
+    there = {"environment": ENVIRONMENT.model_copy(update={"threads": 2})}
+    view = make_table(history_of(a_start([WHOLE], **there), finished(WHOLE).model_copy(update=there)))
     assert view.notes[0].endswith("cpu (Some CPU), 2 threads, torch 2.6.0")
     assert view.notes[0].startswith("recipe mine (")
+
+
+def test_a_trial_of_another_set_up_is_marked_and_the_note_says_what_it_is_not_good_for(history_of: Maker) -> None:
+    there = {"environment": ENVIRONMENT.model_copy(update={"threads": 2})}
+    records = [finished(HALVES[0]), finished(HALVES[1]).model_copy(update=there), ended(HALVES[2])]
+    view = make_table(history_of(a_start([*HALVES, WHOLE]), *records, finished(WHOLE).model_copy(update=there)))
+    crashed = "seed 2: crashed (SIGSEGV)"
+    assert column(view, "outcome") == [
+        f"2 of 3 finished; other set-up: seed 1; {crashed}",
+        "finished; other set-up: seed 0",
+    ]
+    assert "cpu (Some CPU), 1 thread, torch" in view.notes[0]
+    [note] = [note for note in view.notes if note.startswith("other set-up")]
+    assert "(threads was 1, now 2)" in note
+    assert "need not have the bits" in note
+    assert "do not compare" in note
+
+
+def test_without_another_set_up_nothing_is_marked(history_of: Maker) -> None:
+    view = make_table(history_of(a_start([WHOLE]), finished(WHOLE)))
+    assert column(view, "outcome") == ["finished"]
+    assert not [note for note in view.notes if "set-up" in note]
 
 
 def test_several_jobs_and_several_kinds_of_device_stand_there_too(history_of: Maker) -> None:

@@ -7,19 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 
+from sweep import host_memory
 from sweep.api import plan_sweep
 from sweep.errors import Interrupted, MachineError, Outcome
 from sweep.recipe.library import load_recipe, parse_settings
 from sweep.request import SweepRequest
-from sweep.run.dispatch import stage_job
 from sweep.run.executors.inline import InlineExecutor
 from sweep.run.executors.local import LocalExecutor
+from sweep.run.ledger import stage_job
 from sweep.run.messages import Noted, Progressed, StageDone
 from sweep.run.placement import Placement
 from sweep.run.stop import StopRequest
 from sweep.store.records import PrepareJob
 from sweep.store.states import StageStates
 from sweep.store.workspace import Workspace
+from sweep.train.keeper import origin_of
 
 ONE_JOB = Placement(jobs=1, threads=1)
 TWO_JOBS = Placement(jobs=2, threads=1)
@@ -134,8 +136,8 @@ def test_one_that_is_asked_to_stop_saves_its_stage_and_another_one_goes_on_to_th
 
 
 def test_a_damaged_checkpoint_is_told_with_its_stage(executor, jobs, tmp_path):
-    states = StageStates(Workspace(tmp_path / "kept").states(jobs[0].stage))
-    states.write(5, b"no checkpoint")
+    states = StageStates(Workspace(tmp_path / "kept").states / jobs[0].stage)
+    states.write(5, b"no checkpoint", origin_of(jobs[0]))
     executor.prepare(PREPARE.model_copy(update={"workspace": str(tmp_path / "kept")}), StopRequest())
     executor.submit(jobs[0])
     done, told = answer(executor)
@@ -190,6 +192,29 @@ def test_a_lost_worker_is_told_with_its_signal_and_replaced(jobs, tmp_path):
         assert answer(executor)[0].outcome is Outcome.FINISHED
 
 
+@pytest.mark.parametrize(
+    ("kills", "outcome", "reason"),
+    [
+        ((3, 4), Outcome.OUT_OF_MEMORY, "out of memory (ended by the kernel; 8.0 GB in all); lower batch_size"),
+        ((3, 3), Outcome.CRASHED, "crashed (SIGKILL; perhaps out of host memory)"),
+        ((None, None), Outcome.CRASHED, "crashed (SIGKILL; perhaps out of host memory)"),
+    ],
+)
+def test_a_killed_worker_ran_out_of_memory_where_the_kernel_has_counted_it(
+    jobs, tmp_path, monkeypatch, kills, outcome, reason
+):
+    before, after = kills
+    monkeypatch.setattr(host_memory, "num_oom_kills", lambda: before)
+    monkeypatch.setattr(host_memory, "total_bytes", lambda: 8 * 10**9)
+    with LocalExecutor(Workspace(tmp_path), ONE_JOB) as executor:
+        executor.prepare(PREPARE, StopRequest())
+        monkeypatch.setattr(host_memory, "num_oom_kills", lambda: after)
+        os.kill(worker_of(executor), signal.SIGKILL)
+        executor.submit(jobs[0])
+        done, _ = answer(executor)
+        assert (done.outcome, done.reason) == (outcome, reason)
+
+
 def test_after_a_worker_that_could_not_prepare_again_the_next_stage_gets_a_new_one(jobs, tmp_path, monkeypatch):
     with LocalExecutor(Workspace(tmp_path), ONE_JOB) as executor:
         executor.prepare(PREPARE, StopRequest())
@@ -240,3 +265,96 @@ def test_leaving_ends_the_worker_even_one_that_is_stopped(jobs, tmp_path, wait_u
         os.kill(process.pid, signal.SIGSTOP)
         wait_until(lambda: state_of(process.pid) == "T")
     assert process.returncode == -signal.SIGKILL
+
+
+# Hangs, by a clock that only the test moves
+
+
+@pytest.fixture
+def long_job():
+    [stage] = plan_sweep(SweepRequest(recipe="smoke", ratios="1", settings=("epochs=5000",))).stages
+    return stage_job(stage)
+
+
+def submit_and_wait_for_progress(executor, job, wait_until):
+    executor.submit(job)
+    wait_until(lambda: isinstance(executor.receive(0.1), Progressed))
+
+
+def is_progress_of(stage, message):
+    return isinstance(message, Progressed) and message.progress.stage == stage
+
+
+def look(executor, hands, seconds, times):
+    """What is said while the clock moves on by so many seconds between looks."""
+    said = []
+    for _ in range(times):
+        hands.seconds += seconds
+        said.append(executor.receive(0.02))
+    return [message for message in said if message is not None]
+
+
+def test_a_worker_that_makes_no_progress_is_ended_told_and_replaced(jobs, long_job, tmp_path, hands, wait_until):
+    with LocalExecutor(Workspace(tmp_path), ONE_JOB, stall_timeout=7.0) as executor:
+        executor.prepare(PREPARE, StopRequest())
+        submit_and_wait_for_progress(executor, long_job, wait_until)
+        pid = worker_of(executor)
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: state_of(pid) == "T")
+        wait_until(lambda: executor.receive(0) is None)  # what it had said before
+        assert look(executor, hands, 0.5, 13) == []
+        [done] = look(executor, hands, 0.5, 1)
+        assert (done.stage, done.outcome, done.reason) == (
+            long_job.stage,
+            Outcome.STALLED,
+            "no progress for 7 s, stopped",
+        )
+        assert done.log == "logs/worker-1.log"
+        assert not Path(f"/proc/{pid}").exists()
+        executor.submit(jobs[0])
+        assert answer(executor)[0].outcome is Outcome.FINISHED
+
+
+def test_of_two_jobs_the_one_that_hangs_is_noticed_while_the_other_talks(long_job, tmp_path, hands, wait_until):
+    other = long_job.model_copy(update={"stage": "other"})
+    with LocalExecutor(Workspace(tmp_path), TWO_JOBS, stall_timeout=7.0) as executor:
+        executor.prepare(PREPARE, StopRequest())
+        submit_and_wait_for_progress(executor, long_job, wait_until)
+        executor.submit(other)
+        wait_until(lambda: is_progress_of("other", executor.receive(0.1)))
+        os.kill(worker_of(executor), signal.SIGSTOP)
+        heard = []
+
+        def is_noticed():
+            hands.seconds += 0.1
+            heard.append(executor.receive(0.1))
+            return isinstance(heard[-1], StageDone)
+
+        wait_until(is_noticed)
+        assert (heard[-1].stage, heard[-1].outcome) == (long_job.stage, Outcome.STALLED)
+        assert any(is_progress_of("other", message) for message in heard)
+
+
+def test_a_worker_is_not_held_to_hang_while_this_process_was_suspended(long_job, tmp_path, hands, wait_until):
+    with LocalExecutor(Workspace(tmp_path), ONE_JOB, stall_timeout=7.0) as executor:
+        executor.prepare(PREPARE, StopRequest())
+        submit_and_wait_for_progress(executor, long_job, wait_until)
+        pid = worker_of(executor)
+        os.kill(pid, signal.SIGSTOP)  # the lid is closed over both
+        wait_until(lambda: state_of(pid) == "T")
+        wait_until(lambda: executor.receive(0) is None)
+        assert look(executor, hands, 8 * 3600.0, 3) == []
+        os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: isinstance(executor.receive(0.1), Progressed))
+
+
+def test_a_worker_that_still_starts_or_has_nothing_to_do_is_not_held_to_hang(jobs, tmp_path, hands):
+    with LocalExecutor(Workspace(tmp_path), ONE_JOB, stall_timeout=7.0) as executor:
+        executor.prepare(PREPARE, StopRequest())
+        assert look(executor, hands, 1.0, 1000) == []
+        os.kill(worker_of(executor), signal.SIGKILL)
+        executor.submit(jobs[0])
+        assert answer(executor)[0].outcome is Outcome.CRASHED
+        executor.submit(jobs[0])
+        assert look(executor, hands, 1.0, 20) == []  # far from ready: Python alone takes longer to start
+        assert answer(executor)[0].outcome is Outcome.FINISHED

@@ -11,18 +11,20 @@ from sweep.store.records import StageRecord
 NOTHING = History((), {}, ())
 
 
-def crashed(stage, reason="crashed (SIGKILL)"):
-    return StageDone(stage=stage, outcome=Outcome.CRASHED, reason=reason, log="logs/worker-1.log")
+def crashed(stage, reason="crashed (SIGKILL)", outcome=Outcome.CRASHED):
+    return StageDone(stage=stage, outcome=outcome, reason=reason, log="logs/worker-1.log")
 
 
+@pytest.mark.parametrize("outcome", [Outcome.CRASHED, Outcome.STALLED])
 @pytest.mark.parametrize("num_retries", [0, 1, 3])
-def test_a_crashed_stage_is_tried_so_many_times_more(num_retries):
+def test_a_stage_whose_worker_crashed_or_hung_is_tried_so_many_times_more(num_retries, outcome):
     retries = Retries(num_retries, NOTHING)
-    assert [retries.note(crashed("a")) for _ in range(num_retries + 1)] == [True] * num_retries + [False]
+    tried = [retries.note(crashed("a", outcome=outcome)) for _ in range(num_retries + 1)]
+    assert tried == [True] * num_retries + [False]
     assert retries.note(crashed("b")) == (num_retries > 0)  # counted for each Stage alone
 
 
-@pytest.mark.parametrize("outcome", [Outcome.DIVERGED, Outcome.FAILED, Outcome.INTERRUPTED])
+@pytest.mark.parametrize("outcome", [Outcome.DIVERGED, Outcome.OUT_OF_MEMORY, Outcome.FAILED, Outcome.INTERRUPTED])
 def test_what_would_end_the_same_way_is_not_tried_again(outcome):
     retries = Retries(5, NOTHING)
     assert not retries.note(StageDone(stage="a", outcome=outcome, reason="why"))
@@ -39,12 +41,13 @@ def test_attempts_are_counted_on_from_what_the_journal_says():
     assert (retries.attempt("a"), retries.attempt("b")) == (4, 1)
 
 
-def test_three_stages_whose_first_attempts_crash_alike_are_a_cause_to_stop():
+@pytest.mark.parametrize("outcome", [Outcome.CRASHED, Outcome.STALLED])
+def test_three_stages_whose_first_attempts_end_alike_are_a_cause_to_stop(outcome):
     retries = Retries(1, NOTHING)
     for stage in "ab":
-        retries.note(crashed(stage))
+        retries.note(crashed(stage, outcome=outcome))
         assert retries.cause is None
-    retries.note(crashed("c"))
+    retries.note(crashed("c", outcome=outcome))
     assert retries.cause.exit_code == 1
     assert str(retries.cause).startswith("stopped: the first attempts at 3 trials ended alike: crashed (SIGKILL)")
     assert "logs/worker-1.log" in str(retries.cause)

@@ -3,19 +3,20 @@
 import os
 import signal
 from collections import deque
+from pathlib import Path
 
 import pytest
 
 from sweep.api import plan_sweep, run_sweep
 from sweep.errors import MachineError, Outcome, Problem, SweepError, UsageError
-from sweep.events import Noticed, Progress, StageEnded, StageStarted, SweepEnded, SweepStarted
+from sweep.events import Noticed, Progress, StageEnded, StageStarted, SweepEnded, SweepStarted, TrialEnded
 from sweep.request import SweepRequest
-from sweep.run.messages import Progressed, StageDone
+from sweep.run.messages import Orphaned, Progressed, StageDone
 from sweep.run.stop import StopRequest
 from sweep.store.history import read_history
 from sweep.store.journal import replay
 from sweep.store.records import Environment, Evaluations, Measurement, StageRecord
-from sweep.store.states import StageStates
+from sweep.store.states import Origin, StageStates
 from sweep.store.workspace import Workspace
 
 ENVIRONMENT = Environment(
@@ -48,13 +49,15 @@ def measured(job):
 
 
 class FakeExecutor:
-    """Finishes every Stage, but for the ratio-and-seed pairs that are told to end otherwise."""
+    """Finishes every Stage, but for those, by their end and seed, that are told to end otherwise. Keeps states as it
+    is asked to; `loses` are the ends of Stages whose state is lost as often as this says."""
 
-    def __init__(self, capacity=1, endings=None, environment=ENVIRONMENT, on_receive=lambda: None):
+    def __init__(self, capacity=1, endings=None, environment=ENVIRONMENT, on_receive=lambda: None, loses=None):
         self.capacity = capacity
         self.endings = endings or {}
         self.environment = environment
         self.on_receive = on_receive
+        self.loses = loses or {}
         self.submitted = []
         self.prepared = []
         self.most_at_once = 0
@@ -71,6 +74,7 @@ class FakeExecutor:
 
     def prepare(self, job, stop):
         self.prepared.append(job)
+        self.states = Workspace(Path(job.workspace)).states
         if isinstance(self.environment, MachineError):
             raise self.environment
         return self.environment
@@ -88,6 +92,8 @@ class FakeExecutor:
         if not self.waiting:
             return None
         job = self.waiting.popleft()
+        if job.parent is not None and job.start_step not in StageStates(self.states / job.parent).steps():
+            return Orphaned(stage=job.stage, reason="missing")
         ending = self.endings.get((job.stop_step, job.seed), Outcome.FINISHED)
         if isinstance(ending, list):  # of each attempt
             ending = ending.pop(0)
@@ -95,8 +101,18 @@ class FakeExecutor:
             self.waiting.append(job)  # it trains on
             return None
         if ending is Outcome.FINISHED:
-            return StageDone(stage=job.stage, outcome=ending, measurement=measured(job), environment=ENVIRONMENT)
+            self.keep_states(job)
+            return StageDone(stage=job.stage, outcome=ending, measurement=measured(job), environment=self.environment)
         return StageDone(stage=job.stage, outcome=ending, reason=f"{ending.value} for a test")
+
+    def keep_states(self, job):
+        if self.loses.get(job.stop_step, 0) > 0:
+            self.loses[job.stop_step] -= 1
+            return
+        fields = ("stage", "ratio", "seed", "start_step", "stop_step", "is_end")
+        origin = Origin(method=job.recipe["method"], **{field: getattr(job, field) for field in fields})
+        for step in job.kept_steps:
+            StageStates(self.states / job.stage).write(step, b"a state", origin, job.kept_steps)
 
 
 def run(tmp_path, executor, tell=lambda event: None, **request):
@@ -143,7 +159,7 @@ def test_events_tell_the_whole_story(tmp_path):
     events = []
     run(tmp_path, FakeExecutor(), events.append, ratios="0.5,1.0")
     kinds = [type(event) for event in events]
-    assert kinds == [SweepStarted, StageStarted, StageEnded, StageStarted, StageEnded, SweepEnded]
+    assert kinds == [SweepStarted, *[StageStarted, StageEnded, TrialEnded] * 2, SweepEnded]
     assert events[0] == SweepStarted("smoke", num_trials=2, num_done=0, num_steps=276)
     assert events[-1] == SweepEnded("smoke", num_trials=2, num_finished=2, stopped_by=None)
 
@@ -191,11 +207,15 @@ class ProgressingExecutor(FakeExecutor):
 
 
 def test_how_far_a_lost_attempt_had_come_is_on_record(tmp_path):
-    executor = ProgressingExecutor(endings={(92, 0): [Outcome.CRASHED, Outcome.FINISHED], (46, 0): Outcome.FAILED})
-    run(tmp_path, executor)
+    ways = [Outcome.CRASHED, Outcome.STALLED, Outcome.FINISHED]
+    executor = ProgressingExecutor(
+        endings={(92, 0): ways, (46, 0): Outcome.FAILED, (184, 0): Outcome.OUT_OF_MEMORY},
+    )
+    run(tmp_path, executor, retries=2)
     records = [r for r in replay(tmp_path / "smoke" / "journal.jsonl").records if isinstance(r, StageRecord)]
     reached = {(record.outcome.value, record.reached_step) for record in records}
-    assert reached == {("crashed", 30), ("finished", None), ("failed", None)}
+    lost = {("crashed", 30), ("stalled", 30), ("out_of_memory", 30)}
+    assert reached == {*lost, ("finished", None), ("failed", None)}
 
 
 @pytest.mark.parametrize("retries", [0, 1, 2])
@@ -293,7 +313,21 @@ def begin(tmp_path, plan, *numbers):
     """As Workers do that are killed with the sweep."""
     workspace = Workspace(tmp_path / "smoke")
     for number in numbers:
-        StageStates(workspace.states(plan.stages[number].id)).write(5, b"a state")
+        stage = plan.stages[number]
+        StageStates(workspace.states / stage.id).write(5, b"a state", origin_of(stage))
+
+
+def origin_of(stage):
+    """Whose a state is, as a Worker writes it down."""
+    return Origin(
+        stage=stage.id,
+        method=stage.trial.timeline.recipe.method,
+        ratio=stage.trial.timeline.lengths.ratio.text,
+        seed=stage.trial.seed,
+        start_step=stage.start_step,
+        stop_step=stage.stop_step,
+        is_end=bool(stage.ends),
+    )
 
 
 def test_a_sweep_that_goes_on_says_what_is_done_and_what_was_interrupted(tmp_path):
@@ -305,9 +339,12 @@ def test_a_sweep_that_goes_on_says_what_is_done_and_what_was_interrupted(tmp_pat
     run(tmp_path, FakeExecutor(), events.append, ratios="0.5,0.75,1.0")
     [started] = [event for event in events if isinstance(event, SweepStarted)]
     assert (started.num_trials, started.num_done, started.num_interrupted) == (3, 1, 1)
-    assert started.num_steps == 138 + 184 - 5
+    # The first five steps are the same in both: the other one can go on from them as well.
+    assert started.num_steps == 138 + 184 - 2 * 5
     begun = {event.stage: event.steps_done for event in events if isinstance(event, StageStarted)}
-    assert begun == {plan.stages[unfinished[0]].id: 5, plan.stages[unfinished[1]].id: 0}
+    assert begun == {plan.stages[n].id: 5 for n in unfinished}
+    other = StageStates(tmp_path / "smoke" / "states" / plan.stages[unfinished[0]].id)
+    assert not other.is_begun
 
 
 def test_one_that_was_stopped_counts_as_interrupted_and_one_that_crashed_does_not(tmp_path):
@@ -346,8 +383,27 @@ def test_workers_are_told_where_checkpoints_are_kept_and_how_often(tmp_path):
 @pytest.mark.parametrize("every", ["", "-1", "1e3", "nan", "inf", "1_0", "٣", "60s", " 60", "soon", "Never", "1" * 10])
 def test_what_is_no_number_of_seconds_is_refused_with_every_other_mistake(every):
     with pytest.raises(UsageError) as refused:
-        plan_sweep(SweepRequest(recipe="smoke", checkpoint_every=every, retries=-1, seeds=0))
-    assert [problem.where for problem in refused.value.problems] == ["--checkpoint-every", "--seeds", "--retries"]
+        plan_sweep(SweepRequest("smoke", checkpoint_every=every, stall_timeout=every, retries=-1, seeds=0))
+    places = ["--checkpoint-every", "--stall-timeout", "--seeds", "--retries"]
+    assert [problem.where for problem in refused.value.problems] == places
+
+
+def test_a_stall_timeout_is_a_second_at_least():
+    for seconds in ("0.001", "0.9"):
+        with pytest.raises(UsageError, match=rf"--stall-timeout: {seconds} s is too short .*write 600 or never"):
+            plan_sweep(SweepRequest("smoke", stall_timeout=seconds))
+
+
+def test_the_executor_is_told_when_a_worker_hangs(tmp_path):
+    told = []
+
+    def make_executor(workspace, placement, stall_timeout):
+        told.append(stall_timeout)
+        return FakeExecutor()
+
+    for name, request in (("a", {}), ("b", {"stall_timeout": "1.5"}), ("c", {"stall_timeout": "never"})):
+        run_sweep(SweepRequest("smoke", "0.25", results=tmp_path, name=name, **request), make_executor=make_executor)
+    assert told == [600, 1.5, None]
 
 
 def test_a_diverged_trial_is_not_trained_again(tmp_path):
@@ -444,17 +500,66 @@ def test_another_set_up_is_refused_once_something_was_measured(tmp_path, change)
     run(tmp_path, FakeExecutor(), ratios="0.5")
     journal = (tmp_path / "smoke" / "journal.jsonl").read_bytes()
     executor = FakeExecutor(environment=ENVIRONMENT.model_copy(update=change))
-    with pytest.raises(UsageError, match="another set-up"):
+    with pytest.raises(UsageError, match=r"another set-up.*--allow-mixed"):
         run(tmp_path, executor, ratios="0.5,1.0")
     assert not executor.submitted
     assert (tmp_path / "smoke" / "journal.jsonl").read_bytes() == journal
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"threads": 2}, "threads was 1, now 2"),
+        ({"device_kind": "cuda"}, "device was cpu, now cuda"),
+        ({"torch": "2.7"}, "torch was 2.6, now 2.7"),
+    ],
+    ids=["threads", "device", "torch"],
+)
+def test_another_set_up_that_is_allowed_trains_and_marks_what_it_trained(tmp_path, change, said):
+    run(tmp_path, FakeExecutor(), ratios="0.5")
+    executor, told = FakeExecutor(environment=ENVIRONMENT.model_copy(update=change)), []
+    run(tmp_path, executor, told.append, ratios="0.5,1.0", allow_mixed=True)
+    assert lengths_and_seeds(executor) == [(184, 0)]
+    warned = [event.text for event in told if isinstance(event, Noticed)]
+    assert warned == [f"warning: another set-up than this sweep began with ({said}): its trials are marked"]
+    done = run(tmp_path, FakeExecutor(), ratios="0.5,0.75,1.0")  # on the first set-up again, nothing is to be allowed
+    marks = {result.entry.num_steps: result.other_set_up for result in done.history.results}
+    assert marks == {92: (), 138: (), 184: (said,)}
+
+
+def test_allowing_what_does_not_happen_changes_nothing(tmp_path):
+    told = []
+    run(tmp_path, FakeExecutor(), ratios="0.5")
+    done = run(tmp_path, FakeExecutor(), told.append, ratios="0.5,1.0", allow_mixed=True)
+    assert not [event for event in told if isinstance(event, Noticed)]
+    assert {result.other_set_up for result in done.history.results} == {()}
+
+
 def test_another_recipe_is_refused_with_each_difference(tmp_path):
     run(tmp_path, FakeExecutor())
-    with pytest.raises(UsageError, match=r"lr was 0\.1, now 0\.3") as refused:
-        run(tmp_path, FakeExecutor(), settings=("lr=0.3", "epochs=16"))
+    journal, executor = (tmp_path / "smoke" / "journal.jsonl").read_bytes(), FakeExecutor()
+    with pytest.raises(UsageError, match=r"lr was 0\.1, now 0\.3 \(--set\)") as refused:
+        run(tmp_path, executor, settings=("lr=0.3", "epochs=16"))
     assert len(refused.value.problems) == 2
+    assert not executor.prepared
+    assert (tmp_path / "smoke" / "journal.jsonl").read_bytes() == journal
+
+
+def test_a_recipe_that_was_changed_under_its_name_is_refused_with_the_line_and_what_is_left_out(tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("model: small_cnn\ndataset: digits\nepochs: 8\nlr: 0.1\nlr_gamma: 0.5\nlr_step_size: 4\n")
+    run(tmp_path, FakeExecutor(), recipe=str(recipe))
+    recipe.write_text("model: small_cnn\ndataset: digits\nepochs: 8\nlr: 0.2\nlr_step_size: 4\n")
+    with pytest.raises(UsageError) as refused:
+        run(tmp_path, FakeExecutor(), recipe=str(recipe))
+    assert [problem.message.partition("recipe: ")[2] for problem in refused.value.problems] == [
+        f"lr was 0.1, now 0.2 ({recipe}:4)",
+        "lr_gamma was 0.5, now 0.1 (not given)",
+    ]
+    executor = FakeExecutor()
+    assert run(tmp_path, executor, recipe=str(recipe), name="changed").is_complete
+    assert len(executor.submitted) == 3
+    assert {p.name for p in tmp_path.iterdir()} == {"mine", "changed", "mine.yaml"}
 
 
 def test_a_damaged_record_is_noticed_and_only_its_trial_runs_again(tmp_path):
@@ -472,7 +577,7 @@ def test_a_damaged_start_record_is_written_anew_and_nothing_trains_again(tmp_pat
     run(tmp_path, FakeExecutor())
     journal = tmp_path / "smoke" / "journal.jsonl"
     first, *rest = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join([first.replace(b'"format":2', b'"format":0'), *rest]))
+    journal.write_bytes(b"".join([first.replace(b'"format":3', b'"format":0'), *rest]))
     executor = FakeExecutor()
     done = run(tmp_path, executor)
     assert done.is_complete
@@ -532,3 +637,119 @@ def test_baselines_are_evaluated_at_every_shorter_length_of_the_grid(tmp_path):
     jobs = {job.stop_step: job for job in executor.submitted}
     assert jobs[57].eval_steps == (23, 46, 57)
     assert set(jobs[184].eval_steps) == {*range(23, 185, 23), 57}
+
+
+# Three lengths of 46, 92 and 184 steps with a plateau in common, up to steps 38 and 75.
+FOREST = ("lr_scheduler=wsd", "lr_warmup_epochs=0", "min_shared_steps=1")
+
+
+def run_forest(tmp_path, executor, tell=lambda event: None, **request):
+    return run(tmp_path, executor, tell, **{"ratios": "0.25,0.5,1.0", "settings": FOREST, **request})
+
+
+def spans(executor):
+    return [(job.start_step, job.stop_step) for job in executor.submitted]
+
+
+def test_a_forest_is_trained_from_its_root_and_each_trial_is_told_of_when_it_ends(tmp_path):
+    events, executor = [], FakeExecutor()
+    done = run_forest(tmp_path, executor, events.append)
+    assert done.is_complete
+    assert sorted(spans(executor)) == [(0, 38), (38, 46), (38, 75), (75, 92), (75, 184)]
+    parents = {job.stage: job.parent for job in executor.submitted}
+    seen = set()
+    for stage, parent in parents.items():
+        assert parent is None or parent in seen
+        seen.add(stage)
+    ended = [event for event in events if isinstance(event, TrialEnded)]
+    # What each of them costs alone: two seconds a Stage on its way.
+    assert {(event.ratio, event.train_seconds) for event in ended} == {("0.25", 4.0), ("0.5", 6.0), ("1.0", 6.0)}
+    [started] = [event for event in events if isinstance(event, SweepStarted)]
+    assert (started.num_steps, started.num_shared) == (46 + 92 + 184 - 38 - 75, 38 + 75)
+    roots = [event.num_trials for event in events if isinstance(event, StageStarted)]
+    assert sorted(roots) == [1, 1, 1, 2, 3]
+
+
+def test_a_seed_is_a_tree_of_its_own(tmp_path):
+    executor = FakeExecutor(capacity=3)
+    assert run_forest(tmp_path, executor, seeds=2).is_complete
+    assert len(executor.submitted) == 10
+    assert len({job.stage for job in executor.submitted}) == 10
+    assert executor.most_at_once == 3
+
+
+def test_a_failure_is_the_outcome_of_every_trial_below_it_and_recorded_once(tmp_path):
+    events, executor = [], FakeExecutor(endings={(75, 0): Outcome.FAILED})
+    done = run_forest(tmp_path, executor, events.append)
+    assert not done.is_complete
+    assert sorted(spans(executor)) == [(0, 38), (38, 46), (38, 75)]
+    assert {result.entry.ratio: result.outcome.value for result in done.history.results} == {
+        "0.25": "finished",
+        "0.5": "failed",
+        "1.0": "failed",
+    }
+    assert sum(record.outcome is Outcome.FAILED for record in done.history.attempts) == 1
+    told = {event.ratio: event.reason for event in events if isinstance(event, TrialEnded)}
+    assert told == {"0.25": None, "0.5": "failed for a test", "1.0": "failed for a test"}
+    again = FakeExecutor()
+    assert run_forest(tmp_path, again).is_complete
+    assert sorted(spans(again)) == [(38, 75), (75, 92), (75, 184)]
+
+
+def test_what_diverged_in_a_shared_stage_is_not_trained_again_by_a_grid_that_divides_it_otherwise(tmp_path):
+    run(tmp_path, FakeExecutor(endings={(184, 0): Outcome.DIVERGED}), ratios="1.0", settings=FOREST)
+    executor = FakeExecutor()
+    done = run_forest(tmp_path, executor, ratios="0.5,1.0")
+    assert spans(executor) == [(0, 92)]
+    assert {r.entry.ratio: r.outcome.value for r in done.history.results} == {"0.5": "finished", "1.0": "diverged"}
+
+
+def test_a_retry_trains_only_the_stage_that_was_lost(tmp_path):
+    executor = FakeExecutor(endings={(75, 0): [Outcome.CRASHED, Outcome.FINISHED]})
+    done = run_forest(tmp_path, executor)
+    assert done.is_complete
+    assert spans(executor).count((38, 75)) == 2
+    assert len(executor.submitted) == 6
+
+
+def test_a_state_that_is_lost_is_trained_once_more(tmp_path):
+    events, executor = [], FakeExecutor(loses={75: 1})
+    done = run_forest(tmp_path, executor, events.append)
+    assert done.is_complete
+    assert spans(executor).count((38, 75)) == 2
+    assert any("a state that others go on from is gone (missing)" in e.text for e in events if isinstance(e, Noticed))
+    assert {r.entry.ratio: r.train_seconds for r in done.history.results} == {"0.25": 4.0, "0.5": 6.0, "1.0": 6.0}
+
+
+def test_a_state_that_can_never_be_kept_ends_the_sweep_with_what_helps(tmp_path):
+    with pytest.raises(MachineError) as caught:
+        run_forest(tmp_path, FakeExecutor(loses={75: 100}))
+    assert "--no-share" in str(caught.value)
+    done = run_forest(tmp_path, FakeExecutor(), share=False)
+    assert done.is_complete
+
+
+def test_states_that_were_deleted_cost_only_steps(tmp_path):
+    run_forest(tmp_path, FakeExecutor(endings={(184, 0): Outcome.CRASHED}), retries=0)
+    for states in (tmp_path / "smoke" / "states").iterdir():
+        StageStates(states).remove_all_but(())
+    executor = FakeExecutor()
+    assert run_forest(tmp_path, executor).is_complete
+    assert spans(executor) == [(0, 184)]
+
+
+def test_trained_alone_each_trial_is_one_stage(tmp_path):
+    executor = FakeExecutor()
+    assert run_forest(tmp_path, executor, share=False).is_complete
+    assert sorted(spans(executor)) == [(0, 46), (0, 92), (0, 184)]
+
+
+@pytest.mark.parametrize("keep", ["forks", "none"])
+def test_while_it_runs_a_fork_is_kept_as_long_as_somebody_needs_it(tmp_path, keep):
+    executor = FakeExecutor(endings={(184, 0): Outcome.CRASHED})
+    run_forest(tmp_path, executor, retries=0, keep=keep)
+    kept = {int(path.stem) for path in (tmp_path / "smoke" / "states").glob("*/*.state")}
+    assert kept == ({38, 75} if keep == "forks" else {75})
+    assert run_forest(tmp_path, FakeExecutor(), keep=keep).is_complete
+    kept = {int(path.stem) for path in (tmp_path / "smoke" / "states").glob("*/*.state")}
+    assert kept == ({38, 75, 148} if keep == "forks" else set())

@@ -5,10 +5,12 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from histories import a_start, a_trial, ended, finished, make_history
+from histories import ENVIRONMENT, a_start, a_trial, ended, finished, make_history
 
 from sweep.errors import Outcome, UsageError
+from sweep.report.listing import sweeps_grid
 from sweep.store.catalogue import list_sweeps, read_sweep
+from sweep.store.journal import append
 from sweep.store.workspace import Workspace
 
 HALF, WHOLE = a_trial("0.5"), a_trial("1.0")
@@ -43,6 +45,18 @@ def test_sweeps_are_listed_newest_first_with_what_became_of_them(results):
     ]
     assert [round(s.age_seconds / 3600) for s in listed] == [0, 5, 50]
     assert {s.recipe for s in listed} == {"mine"}
+
+
+def test_a_sweep_with_trials_of_another_set_up_says_so(results):
+    elsewhere = {"environment": ENVIRONMENT.model_copy(update={"threads": 2})}
+    append(results / "new" / "journal.jsonl", finished(HALF).model_copy(update=elsewhere))
+    assert {sweep.name: sweep.is_mixed for sweep in list_sweeps(results)} == {
+        "new": True,
+        "failing": False,
+        "old": False,
+    }
+    states = {row[0]: row[2] for row in sweeps_grid(list_sweeps(results), results).rows}
+    assert states == {"new": "incomplete, mixed set-ups", "failing": "1 failed", "old": "complete"}
 
 
 def test_a_sweeps_size_is_that_of_all_its_files(results):

@@ -9,7 +9,7 @@ import pytest
 
 from sweep.errors import MachineError
 from sweep.store import durable
-from sweep.store.durable import append_line, make_folder, open_log, rename, replacing
+from sweep.store.durable import append_line, make_folder, open_log, rename, replacing, write_bytes
 
 
 def failing(number: int) -> Callable[..., Any]:
@@ -63,7 +63,10 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_no_other(
     path = tmp_path / "owner"
     path.write_text("old")
     monkeypatch.setattr(durable.os, call, failing(errno.ENOSPC))
-    with pytest.raises(MachineError, match=r"No space left on device.*free some space"), replacing(path) as file:
+    with (
+        pytest.raises(MachineError, match=r"disk full: needs about 1 MB in .*; nothing lost \(free some space"),
+        replacing(path) as file,
+    ):
         file.write("new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -109,15 +112,53 @@ def test_a_full_disk_loses_no_line_that_was_acknowledged(tmp_path: Path, monkeyp
             append_line(path, b"two")
     assert caught.value.exit_code == 3
     assert str(path) in str(caught.value)
-    assert "nothing recorded is lost" in str(caught.value)
+    assert f"disk full: needs about 1 MB in {tmp_path}; nothing lost" in str(caught.value)
+    assert path.read_bytes() == b"one\n"
     append_line(path, b"three")
-    assert path.read_bytes() == b"one\ntwo\nthree\n"
+    assert path.read_bytes() == b"one\nthree\n"
 
 
-def test_a_write_that_the_disk_refuses_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(durable, "_is_torn", lambda file: False)
-    with pytest.raises(MachineError, match=r"/dev/full.*No space left on device"):
+def test_a_write_that_the_disk_refuses_is_explained() -> None:
+    with pytest.raises(MachineError, match=r"/dev/full: disk full: needs about 1 MB in /dev; nothing lost"):
         append_line(Path("/dev/full"), b"one")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize(("num_bytes", "said"), [(10, "1 MB"), (1_000_000, "1 MB"), (1_000_001, "2 MB")])
+def test_what_a_full_disk_needs_is_what_was_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, num_bytes: int, said: str
+) -> None:
+    monkeypatch.setattr(durable.os, "fsync", failing(number))
+    what = {errno.ENOSPC: "disk full", errno.EDQUOT: "disk quota used up"}[number]
+    for write in (
+        lambda: write_bytes(tmp_path / "a", bytes(num_bytes)),
+        lambda: append_line(tmp_path / "b", bytes(num_bytes)),
+    ):
+        with pytest.raises(MachineError, match=f"{what}: needs about {said} in {tmp_path}; nothing lost"):
+            write()
+    assert not (tmp_path / "a").exists()
+    assert (tmp_path / "b").read_bytes() == b""
+
+
+def test_a_part_of_a_line_that_a_disk_still_takes_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(b"one\ntw")
+    written = os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        if len(path.read_bytes()) >= 9:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return written(descriptor, data[:1])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(durable.os, "write", write)
+        with pytest.raises(MachineError, match="disk full"):
+            append_line(path, b"three")
+    assert path.read_bytes() == b"one\ntw"
+    append_line(path, b"three")
+    assert path.read_bytes() == b"one\ntw\nthree\n"
 
 
 @pytest.mark.parametrize(

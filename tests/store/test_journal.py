@@ -12,7 +12,7 @@ from sweep.store.history import read_history
 from sweep.store.journal import Replay, append, replay
 from sweep.store.records import FORMAT, StageRecord, StartRecord
 
-GOLDEN = {number: Path(__file__).parents[1] / "golden" / f"journal-format-{number}.jsonl" for number in (1, 2)}
+GOLDEN = {number: Path(__file__).parents[1] / "golden" / f"journal-format-{number}.jsonl" for number in (1, 2, 3)}
 HALF, WHOLE, TWICE = a_trial("0.5"), a_trial("1.0"), a_trial("2.0")
 RECORDS = (a_start([HALF, WHOLE]), finished(WHOLE), ended(HALF), finished(HALF, attempt=2))
 SHORT = (a_start([], recipe={}), ended(HALF))
@@ -166,7 +166,7 @@ def test_a_folder_in_the_journals_place_is_explained(journal: Path) -> None:
 @pytest.mark.parametrize("number", GOLDEN)
 def test_a_journal_of_every_format_reads(number: int) -> None:
     history = read_history(GOLDEN[number])
-    assert [start.jobs for start in history.starts] == {1: [1, 1], 2: [1, 2]}[number]
+    assert [start.jobs for start in history.starts] == ([1, 1] if number == 1 else [1, 2])
     assert history.damaged_lines == ()
     assert [start.price for start in history.starts] == [None, 2.5]
     assert [(result.entry.ratio, result.entry.seed, str(result.outcome)) for result in history.results] == [
@@ -176,6 +176,7 @@ def test_a_journal_of_every_format_reads(number: int) -> None:
         ("1.0", 0, "finished"),
         ("1.0", 1, "crashed"),
         ("2.0", 0, "interrupted"),
+        *([("2.0", 1, "stalled"), ("2.0", 2, "out_of_memory")] if number >= 3 else []),
     ]
     quarter, half = history.results[:2]
     assert (quarter.accuracy, quarter.loss, quarter.truncated_accuracy) == (0.875, None, 0.625)
@@ -185,10 +186,14 @@ def test_a_journal_of_every_format_reads(number: int) -> None:
     assert half.reason == "diverged at step 17"
     measured = history.stages["epochs-50-0"].measurement
     assert measured is not None
-    assert measured.resumed_at == {1: (), 2: (20, 30)}[number]
+    assert measured.resumed_at == (() if number == 1 else (20, 30))
     [lost] = [record for record in replay(GOLDEN[number]).records if getattr(record, "stage", "") == "epochs-50-0"][:1]
     assert isinstance(lost, StageRecord)
-    assert lost.reached_step == {1: None, 2: 40}[number]
+    assert lost.reached_step == (None if number == 1 else 40)
+    assert measured.checkpoint_seconds == {1: None, 2: None, 3: 0.5}[number]
+    whole = history.results[3]
+    spans = ((0, 100), (100, 200)) if number == 3 else ()
+    assert (whole.entry.spans, whole.train_seconds) == (spans, 50.0)
 
 
 def test_the_format_of_now_is_written_byte_for_byte(journal: Path) -> None:

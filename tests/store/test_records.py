@@ -23,6 +23,7 @@ RECORDS = [
     StageJob(
         stage="a",
         recipe=RECIPE.model_dump(mode="json"),
+        ratio="1.0",
         seed=0,
         num_examples=640,
         start_step=0,

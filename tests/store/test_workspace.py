@@ -1,9 +1,12 @@
+import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -86,7 +89,30 @@ def test_a_second_process_is_refused_and_told_who_holds_the_sweep(tmp_path: Path
             pass
         assert caught.value.exit_code == 3
         assert str(workspace.folder) in str(caught.value)
-        assert f"in use by process {process.pid} on " in str(caught.value)
+        owner = json.loads((workspace.folder / "owner").read_text())
+        begun = datetime.fromisoformat(owner["since"]).astimezone()
+        assert f"in use by process {process.pid} on {socket.gethostname()} since {begun:%H:%M} " in str(caught.value)
+        assert "wait for it, or choose another --name" in str(caught.value)
+
+
+def test_one_that_has_been_held_since_another_day_is_told_with_the_day(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "digits")
+    with holder(workspace):
+        begun = datetime.now().astimezone() - timedelta(days=3)
+        owner = {"process": 7, "host": "there", "since": begun.isoformat()}
+        (workspace.folder / "owner").write_text(json.dumps(owner))
+        said = f"in use by process 7 on there since {begun:%Y-%m-%d %H:%M}"
+        with pytest.raises(MachineError, match=said), workspace.locked():
+            pass
+
+
+def test_a_folder_that_cannot_be_kept_from_others_is_not_trained_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", lambda descriptor, operation: None)
+    with pytest.raises(MachineError, match="choose a --results on a local disk"), Workspace(tmp_path / "a").locked():
+        pytest.fail("locked")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["lock"]
 
 
 def test_the_sweep_is_free_once_its_holder_is_killed(tmp_path: Path) -> None:
@@ -106,7 +132,9 @@ def test_the_sweep_is_free_after_the_block_however_it_ends(tmp_path: Path) -> No
         assert json.loads((workspace.folder / "owner").read_text())["process"] != os.getpid()
 
 
-@pytest.mark.parametrize("owner", ["", "{", "[]", "{}", '{"process": 1}'])
+@pytest.mark.parametrize(
+    "owner", ["", "{", "[]", "{}", '{"process": 1}', '{"process": 1, "host": "h", "since": "noon"}']
+)
 def test_an_owner_that_cannot_be_read_is_another_process(tmp_path: Path, owner: str) -> None:
     workspace = Workspace(tmp_path / "digits")
     with holder(workspace):
@@ -128,7 +156,7 @@ def test_a_file_in_the_place_of_the_sweep_is_explained(tmp_path: Path) -> None:
 
 def test_a_folder_in_the_place_of_the_lock_is_explained(tmp_path: Path) -> None:
     (tmp_path / "digits" / "lock").mkdir(parents=True)
-    with pytest.raises(MachineError, match="cannot be locked"), Workspace(tmp_path / "digits").locked():
+    with pytest.raises(MachineError, match="lock: is no regular file"), Workspace(tmp_path / "digits").locked():
         pass
 
 

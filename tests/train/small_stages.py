@@ -14,6 +14,7 @@ from sweep.recipe.library import load_recipe, parse_settings
 from sweep.recipe.schema import Recipe
 from sweep.request import SweepRequest
 from sweep.store.records import Evaluations, StageJob, encode_rates
+from sweep.train.checkpoint import State
 from sweep.train.device import set_threads
 from sweep.train.loop import Trained, train_stage
 from sweep.train.task import Data, ImageTask
@@ -51,6 +52,7 @@ def smoke_job(*settings: str, num_steps: int = 46, seed: int = 0, rates=None, **
     job = StageJob(
         stage="a stage",
         recipe=timeline.recipe.model_dump(mode="json"),
+        ratio="1",
         seed=seed,
         num_examples=DATASETS["digits"].num_train,
         start_step=0,
@@ -62,7 +64,13 @@ def smoke_job(*settings: str, num_steps: int = 46, seed: int = 0, rates=None, **
 
 
 def train(job: StageJob, task: ImageTask | None = None, tell=lambda progress: None) -> Trained:
-    return train_stage(job, task or smoke_task(), tell, os.getpid())
+    """Train a Stage; one that does not start at the beginning does so from a model that has learnt nothing."""
+    task = task or smoke_task()
+    parent = None
+    if job.start_step:
+        model = task.build_model(job.seed)
+        parent = State.capture(job.start_step, model, task.build_optimizer(model), CPU)
+    return train_stage(job, task, tell, os.getpid(), parent=parent)
 
 
 def sha256(trained: Trained) -> str:

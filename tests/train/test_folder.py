@@ -223,6 +223,7 @@ def stage_job(recipe, **fields):
     job = StageJob(
         stage="a stage",
         recipe=recipe.model_dump(mode="json"),
+        ratio="1",
         seed=0,
         num_examples=20,
         start_step=0,

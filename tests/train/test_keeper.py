@@ -17,7 +17,7 @@ from sweep.errors import Outcome
 from sweep.store import durable
 from sweep.store.states import StageStates
 from sweep.train.checkpoint import Checkpoint, SoFar, State, UnusableState, decode_checkpoint
-from sweep.train.keeper import Keeper
+from sweep.train.keeper import Keeper, origin_of
 
 CPU = torch.device("cpu")
 
@@ -41,7 +41,7 @@ def kept(states):
     """The folder with the checkpoints of steps 400 and 450."""
     keeper = Keeper(states, 60.0)
     for step in (350, 400, 450):
-        assert keeper.save(tiny_checkpoint(step))
+        assert keeper.save(tiny_checkpoint(step), smoke_job())
     return states
 
 
@@ -102,9 +102,9 @@ def test_another_stages_is_not_taken(kept, tmp_path):
 
 
 def test_one_of_another_step_than_it_says_or_than_the_stage_has_is_not_taken(kept):
-    kept.write(450, tiny_checkpoint(449).encode())
+    kept.write(450, tiny_checkpoint(449).encode(), origin_of(smoke_job()))
     path_of(kept, 400).unlink()
-    kept.write(451, tiny_checkpoint(451).encode())
+    kept.write(451, tiny_checkpoint(451).encode(), origin_of(smoke_job()))
     step, [told] = load(kept)
     assert step is None
     assert told.count("of another stage") == 2
@@ -132,7 +132,7 @@ def test_a_pickle_in_a_checkpoint_is_refused_and_its_code_never_runs(kept, tmp_p
         state = vars(checkpoint.state) | {"optimizer": Bomb(trace)}
         torch.save(Bomb(trace) if pack == "torch" else {"state": state, "so_far": vars(checkpoint.so_far)}, buffer)
         content = buffer.getvalue()
-    kept.write(450, content)
+    kept.write(450, content, origin_of(smoke_job()))
     assert load(kept) == (400, ["checkpoint refused (UnpicklingError), using the one before (step 400)"])
     assert not trace.exists()
     if pack == "pickle":  # it is a live one
@@ -181,7 +181,7 @@ def test_a_disk_that_is_full_for_a_while_is_a_warning_and_training_goes_on(tmp_p
     assert sha256(trained) == sha256(train(smoke_job()))
     assert len(told) > 5
     assert all(text.startswith("warning: no checkpoint can be written, and training goes on") for text in told)
-    assert "No space left on device" in told[0]
+    assert "disk full: needs about 1 MB in " in told[0]
 
 
 def test_a_disk_that_stays_full_is_told_of_once(tmp_path, monkeypatch):
@@ -223,7 +223,7 @@ def test_a_real_disk_that_is_too_small_costs_only_the_checkpoints(tmp_path):
         parts = attempt(smoke_job(), disk, every_seconds=1e-9, tell=told.append)
         assert sha256(parts) == sha256(train(smoke_job()))
         assert len(told) == 1
-        assert "No space left on device" in told[0]
+        assert "disk full: needs about 1 MB in " in told[0]
         assert stages_states(disk, smoke_job()).steps() == []
         (disk / "filling").unlink()
         parts = train_in_parts(smoke_job(), disk, (10, 20, 30))

@@ -16,7 +16,7 @@ from sweep.errors import Outcome
 from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
 from sweep.store.records import decode_rates
-from sweep.train import loop
+from sweep.train import data, loop
 from sweep.train.loop import READ_EVERY, start_stage, train_steps, weights_sha256
 from sweep.train.task import ImageTask
 
@@ -42,8 +42,8 @@ class RecordingTask(ImageTask):
         self.model = super().build_model(seed)
         return self.model
 
-    def evaluate(self, model):
-        self.evaluations.append(super().evaluate(model))
+    def evaluate(self, model, *note_progress):
+        self.evaluations.append(super().evaluate(model, *note_progress))
         return self.evaluations[-1]
 
 
@@ -206,8 +206,8 @@ def test_an_evaluation_on_the_way_that_is_not_finite_does_not_end_a_stage():
     """It is kept without a loss: only what training itself computes, or the final weights, can say that it diverged."""
 
     class Stumbling(ImageTask):
-        def evaluate(self, model):
-            accuracy, loss = super().evaluate(model)
+        def evaluate(self, model, *note_progress):
+            accuracy, loss = super().evaluate(model, *note_progress)
             self.seen = getattr(self, "seen", 0) + 1
             return accuracy, math.inf if self.seen == 1 else loss
 
@@ -299,6 +299,23 @@ def slow_task(hands):
     return slowed(smoke_task(), hands)
 
 
+def test_every_batch_is_progress_of_training_and_of_evaluation(hands, monkeypatch):
+    """Each takes a second: of ten steps the first is told of at once, and of the evaluation's four batches each is."""
+    monkeypatch.setattr(data, "_EVAL_BATCH_SIZE", 100)
+    task, told = slowed(smoke_task(), hands, {"loss": 1}), []
+    evaluation_batches = task.source.evaluation_batches
+
+    def slow_batches():
+        for batch in evaluation_batches():
+            hands.seconds += 1
+            yield batch
+
+    task.source.evaluation_batches = slow_batches
+    train(smoke_job(num_steps=10), task, told.append)
+    assert [progress.steps_done for progress in told] == [*range(1, 11), 10, 10, 10, 10]
+    assert {progress.accuracy for progress in told} == {None}
+
+
 def test_each_second_is_counted_where_it_belongs_and_once(slow_task, hands):
     """Two epochs: their orders and draws, 46 batches and losses; two evaluations; the rest is start-up."""
     measurement = train(smoke_job(eval_steps=(23, 46)), slow_task).measurement
@@ -351,6 +368,8 @@ def test_what_was_trained_before_it_diverged_is_counted(slow_task):
 def test_progress_is_told_with_the_epoch_the_loss_read_last_and_the_speed(slow_task):
     told = []
     train(smoke_job(num_steps=2 * EPOCH + 10, eval_steps=(EPOCH, 2 * EPOCH + 10)), slow_task, told.append)
+    of_evaluations = [told.pop(EPOCH), told.pop()]
+    assert [progress.steps_done for progress in of_evaluations] == [EPOCH, 2 * EPOCH + 10]
     assert [progress.steps_done for progress in told] == list(range(1, 2 * EPOCH + 11))
     assert told[EPOCH - 1].epoch == 1
     assert told[2 * EPOCH - 1].epoch == 2

@@ -230,9 +230,9 @@ def test_a_checkpoint_is_due_after_so_many_seconds_of_training(hands, tmp_path, 
     written = []
     write = StageStates.write
 
-    def noted_write(states, step, content):
+    def noted_write(states, step, *content):
         written.append(step)
-        write(states, step, content)
+        write(states, step, *content)
 
     monkeypatch.setattr(StageStates, "write", noted_write)
     attempt(smoke_job(eval_steps=(5, 46)), tmp_path, task=slowed(smoke_task(), hands), every_seconds=1010.0)

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Self
 
 from sweep.errors import MachineError
-from sweep.run.messages import Message, Noted, Prepared, Progressed, StageDone
+from sweep.run.messages import Message, Prepared, Said
 from sweep.run.stop import StopRequest
 from sweep.run.worker import Worker
 from sweep.store.records import Environment, PrepareJob, StageJob
@@ -42,7 +42,7 @@ class InlineExecutor:
     def stop(self) -> None:
         self._worker.stop()
 
-    def receive(self, timeout_seconds: float) -> Progressed | Noted | StageDone | None:
+    def receive(self, timeout_seconds: float) -> Said | None:
         message = self._said.popleft() if self._said else None
         assert not isinstance(message, Prepared)
         return message

@@ -8,7 +8,7 @@ from typing import Self
 
 from sweep.clock import Stopwatch
 from sweep.run.executors.seat import SECONDS_TO_LEAVE, Seat
-from sweep.run.messages import Noted, Progressed, StageDone
+from sweep.run.messages import Said
 from sweep.run.placement import Placement
 from sweep.run.stop import StopRequest
 from sweep.store.records import Environment, PrepareJob, StageJob
@@ -19,11 +19,13 @@ _SECONDS_BETWEEN_LOOKS = 0.1
 
 
 class LocalExecutor:
-    """Trains in child processes, a Stage in each at a time."""
+    """Trains in child processes, a Stage in each at a time. One without progress for `stall_timeout` seconds is ended:
+    see Patience."""
 
-    def __init__(self, workspace: Workspace, placement: Placement) -> None:
+    def __init__(self, workspace: Workspace, placement: Placement, stall_timeout: float | None = None) -> None:
         self._seats = [
-            Seat(workspace, number, environment) for number, environment in enumerate(_environments(placement), start=1)
+            Seat(workspace, number, environment, stall_timeout)
+            for number, environment in enumerate(_environments(placement), start=1)
         ]
 
     def __enter__(self) -> Self:
@@ -53,14 +55,21 @@ class LocalExecutor:
         return environments[0]
 
     def submit(self, job: StageJob) -> None:
-        next(seat for seat in self._seats if seat.is_free).submit(job)
+        # The Worker that has just trained the Stage before has the state that this one begins with.
+        free = [seat for seat in self._seats if seat.is_free]
+        next((seat for seat in free if job.parent in (seat.trained, None)), free[0]).submit(job)
 
     def stop(self) -> None:
         for seat in self._seats:
             seat.stop()
 
-    def receive(self, timeout_seconds: float) -> Progressed | Noted | StageDone | None:
-        for seat in _with_news(self._seats, timeout_seconds):
+    def receive(self, timeout_seconds: float) -> Said | None:
+        with_news = _with_news(self._seats, timeout_seconds)
+        # The silent ones first: one that talks without end must not keep us from looking at them.
+        for seat in (seat for seat in self._seats if seat not in with_news):
+            if (done := seat.give_up()) is not None:
+                return done
+        for seat in with_news:
             if (message := seat.receive()) is not None:
                 return message
         return None

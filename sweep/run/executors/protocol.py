@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, Self
 
-from sweep.run.messages import Noted, Progressed, StageDone
+from sweep.run.messages import Said
 from sweep.run.stop import StopRequest
 from sweep.store.records import Environment, PrepareJob, StageJob
 
@@ -41,9 +41,10 @@ class Executor(Protocol):
         """
         ...
 
-    def receive(self, timeout_seconds: float) -> Progressed | Noted | StageDone | None:
+    def receive(self, timeout_seconds: float) -> Said | None:
         """What a Worker says next; None when nothing was said in that time.
 
-        Every submitted Stage is answered by exactly one StageDone, also when its Worker is lost.
+        Every submitted Stage is answered by exactly one StageDone, also when its Worker is lost or hangs, or by one
+        Orphaned.
         """
         ...

@@ -1,5 +1,5 @@
-"""A place for one Worker process on this machine. A Worker that dies takes only its own Stage along; the next Stage
-gets a new one.
+"""A place for one Worker process on this machine. A Worker that dies takes only its own Stage along, as does one that
+makes no progress any more, which is ended; the next Stage gets a new one.
 
 The Worker runs in a process group of its own, so that Ctrl-C reaches only the parent; its threads and its GPU are set
 in its environment before torch starts.
@@ -17,8 +17,21 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from sweep import host_memory
 from sweep.errors import MachineError, Outcome, Problem
-from sweep.run.messages import Job, Message, Noted, Prepared, Progressed, StageDone, StopJob, decode_message, encode
+from sweep.run.executors.patience import Patience
+from sweep.run.messages import (
+    Job,
+    Message,
+    Orphaned,
+    Prepared,
+    Progressed,
+    Said,
+    StageDone,
+    StopJob,
+    decode_message,
+    encode,
+)
 from sweep.store.durable import open_log
 from sweep.store.records import Environment, PrepareJob, StageJob
 from sweep.store.workspace import Workspace
@@ -31,13 +44,17 @@ _LOG_LINES_SHOWN = 5
 class Seat:
     """The Worker with one number: its process, and the Stage that it is training."""
 
-    def __init__(self, workspace: Workspace, number: int, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, workspace: Workspace, number: int, environment: Mapping[str, str], stall_timeout: float | None = None
+    ) -> None:
         self._log = workspace.log(number)
         self._shown_log = workspace.relative(self._log)
         self._environment = environment
         self._prepare_job: PrepareJob | None = None
         self._child: Child | None = None
         self._training: str | None = None  # the Stage that was submitted and is not done
+        self.trained: str | None = None  # the Stage that this Worker has trained last
+        self._patience = Patience(stall_timeout)
 
     @property
     def is_free(self) -> bool:
@@ -74,6 +91,7 @@ class Seat:
     def submit(self, job: StageJob) -> None:
         child = self._child or self._start()
         self._training = job.stage
+        self._patience.begin()
         child.send(job)
 
     def stop(self) -> None:
@@ -81,7 +99,7 @@ class Seat:
         if self._child is not None:
             self._child.send(StopJob())
 
-    def receive(self) -> Progressed | Noted | StageDone | None:
+    def receive(self) -> Said | None:
         """What the Worker says, once there is news; None where it concerns nobody else."""
         child = self._child
         if child is None:
@@ -90,11 +108,25 @@ class Seat:
         if message is None:
             return self._lost(child)
         if isinstance(message, Prepared):  # of a Worker that replaces a lost one
+            self._patience.begin()
             return self._unprepared(message) if message.environment is None else None
-        if isinstance(message, StageDone):
+        if isinstance(message, Progressed):
+            self._patience.note_progress()
+        if isinstance(message, Orphaned):
             self._training = None
+        if isinstance(message, StageDone):
+            self._training, self.trained = None, message.stage
+            if message.outcome is Outcome.OUT_OF_MEMORY:
+                self.end()  # what is left of its memory is in pieces; the next Stage gets a new Worker
             return message.model_copy(update={"log": self._shown_log})
         return message
+
+    def give_up(self) -> StageDone | None:
+        """Asked when there is no news. A Worker that has made no progress for too long is ended, and its Stage done."""
+        if self._child is None or self._training is None or not self._patience.is_over():
+            return None
+        self.end(seconds_to_leave=0.0)
+        return self._answer(Outcome.STALLED, f"no progress for {self._patience.limit_seconds:g} s, stopped")
 
     def dismiss(self) -> None:
         """Let the Worker go: from now on it has nobody to talk to."""
@@ -109,14 +141,16 @@ class Seat:
 
     def _start(self) -> Child:
         assert self._prepare_job is not None, "prepare first"
-        self._child = Child(self._log, self._environment)
+        self._child, self.trained = Child(self._log, self._environment), None
         self._child.send(self._prepare_job)
         return self._child
 
     def _lost(self, child: Child) -> StageDone | None:
-        """The Worker is gone: its Stage crashed."""
+        """The Worker is gone: its Stage crashed, or the kernel has ended it."""
         reason = child.end()
         self._child = None
+        if child.was_ended_for_memory:
+            return self._answer(Outcome.OUT_OF_MEMORY, f"{reason}; lower batch_size")
         return self._answer(Outcome.CRASHED, reason)
 
     def _unprepared(self, message: Prepared) -> StageDone | None:
@@ -139,6 +173,7 @@ class Child:
 
     def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
         self.connection, theirs = Pipe()
+        self._oom_kills_before = host_memory.num_oom_kills()
         with open_log(log) as output, theirs:
             self.process = subprocess.Popen(
                 # -P: a folder called `sweep` where the user stands is not imported in our place.
@@ -170,7 +205,19 @@ class Child:
             self.process.wait(seconds_to_leave)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        return _describe(self.process.wait())
+        code = self.process.wait()
+        return _ended_for_memory() if self.was_ended_for_memory else _describe(code)
+
+    @property
+    def was_ended_for_memory(self) -> bool:
+        """Whether the kernel did, as far as it says: the process was killed, and ours has lost one for its memory."""
+        kills = host_memory.num_oom_kills()
+        is_counted = kills is not None and self._oom_kills_before is not None and kills > self._oom_kills_before
+        return is_counted and self.process.returncode == -signal.SIGKILL
+
+
+def _ended_for_memory() -> str:
+    return f"out of memory (ended by the kernel; {host_memory.size_text(host_memory.total_bytes())} in all)"
 
 
 def _describe(exit_code: int) -> str:

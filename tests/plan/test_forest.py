@@ -1,0 +1,117 @@
+"""Which steps runs have in common: by comparing every step of every run, and by exact numbers."""
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from sweep.errors import RecipeError
+from sweep.plan.forest import find_branches
+from sweep.plan.stages import Plan
+from sweep.plan.timeline import Timeline
+from sweep.recipe.schedule import SCHEDULES
+
+Planner = Callable[..., Plan]
+
+
+@st.composite
+def recipes(draw: st.DrawFn) -> dict[str, Any]:
+    return {
+        "epochs": draw(st.sampled_from((6, 10))),
+        "batch_size": draw(st.sampled_from((90, 100, 334))),
+        "lr_scheduler": draw(st.sampled_from(tuple(SCHEDULES))),
+        "lr_warmup_epochs": draw(st.sampled_from((0, 1, 2, "7ba", "0.1dur"))),
+        "lr_warmup_method": draw(st.sampled_from(("linear", "constant"))),
+        "scale_warmup": draw(st.booleans()),
+        "lr_interval": draw(st.sampled_from(("step", "epoch"))),
+        "lr_step_origin": draw(st.sampled_from(("start", "warmup"))),
+        "lr_step_size": draw(st.sampled_from((1, 3))),
+        "lr_milestones": draw(st.sampled_from(("[0.5dur, 0.8dur]", "[2, 5]"))),
+        "lr_t_0": 2,
+        "lr_cooldown": draw(st.sampled_from(("0.2dur", "0.5dur", 1))),
+        "method": draw(st.sampled_from(("epochs", "steps", "samples", "subset"))),
+        "min_shared_steps": 1,
+    }
+
+
+def common_steps(one: Timeline, other: Timeline) -> int:
+    """Step by step, the batches of samples by what is in them."""
+    count = 0
+    for step in range(min(one.num_steps, other.num_steps)):
+        if one.rates(step, step + 1) != other.rates(step, step + 1) or batch(one, step) != batch(other, step):
+            break
+        count += 1
+    return count
+
+
+def batch(timeline: Timeline, step: int) -> tuple[object, ...]:
+    """A batch by its epoch and the places, in that epoch's shuffled order, that it takes up."""
+    lengths, size = timeline.lengths, timeline.recipe.batch_size
+    epoch, index = divmod(step, lengths.steps_per_epoch)
+    places = (index * size, min((index + 1) * size, lengths.num_examples))
+    return epoch, places, lengths.num_examples if timeline.recipe.method == "subset" else None
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(keys=recipes(), ratios=st.lists(st.sampled_from((0.3, 0.5, 0.61, 0.75, 1)), min_size=2, max_size=4, unique=True))
+def test_runs_share_what_is_the_same_in_both_and_equal_numbers_mean_equal_steps(
+    plan: Planner, keys: dict[str, Any], ratios: list[float]
+) -> None:
+    try:
+        timelines = plan(",".join(map(str, ratios)), **keys).timelines
+    except RecipeError:
+        assume(False)
+    members = range(len(timelines))
+    for first, second in combinations(members, 2):
+        common = common_steps(timelines[first], timelines[second])
+        branches = find_branches(timelines, (first, second), 0, 1)
+        shared = [branch.stop_step for branch in branches if branch.num_members == 2]
+        assert shared == ([common] if common else [])
+        for stop in range(1, min(timelines[first].num_steps, timelines[second].num_steps) + 1):
+            if timelines[first].prefix(stop) == timelines[second].prefix(stop):
+                assert stop <= common
+        plateau = min(timelines[first], timelines[second], key=lambda timeline: timeline.num_steps).plateau_steps
+        assert plateau <= common
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "shared"),
+    [
+        ("wsd", 161),
+        ("multisteplr", 100),
+        ("steplr", 60),
+        ("constantlr", 200),
+        ("cosineannealinglr", 21),
+        ("linearlr", 21),
+    ],
+)
+def test_how_far_each_schedule_is_shared_with_a_run_twice_as_long(plan: Planner, scheduler: str, shared: int) -> None:
+    keys = {"lr_milestones": "[0.5dur]", "lr_step_size": 6, "lr_warmup_epochs": 2, "lr_warmup_method": "linear"}
+    made = plan("1,2", lr_scheduler=scheduler, epochs=20, batch_size=100, min_shared_steps=1, **keys)
+    short, long = made.timelines
+    [branch, *_] = find_branches((short, long), (0, 1), 0, 1)
+    # The first step after a warm-up still has the full rate, whatever the schedule then does.
+    assert (branch.stop_step, branch.num_members) == (shared, 2)
+    assert short.prefix(shared - 1) == long.prefix(shared - 1)
+    assert short.plateau_steps in (shared, shared - 1)
+
+
+def test_runs_are_divided_from_a_step_on(plan: Planner) -> None:
+    keys = {"lr_scheduler": "wsd", "epochs": 10, "batch_size": 100, "lr_warmup_epochs": 0, "min_shared_steps": 1}
+    timelines = plan("0.5,1,2", **keys).timelines
+    found = find_branches(timelines, (1, 2), 41, 1)
+    assert [(branch.start_step, branch.stop_step, branch.parent) for branch in found] == [
+        (41, 81, None),
+        (81, 200, 0),
+        (81, 100, 0),
+    ]
+    assert [branch.ends for branch in found] == [(), (2,), (1,)]
+
+
+def test_a_thousand_ratios_are_divided_in_no_time(plan: Planner) -> None:
+    made = plan("0.1:10:0.01", epochs=100, batch_size=100, lr_scheduler="wsd", lr_warmup_epochs=0, method="steps")
+    assert len(made.trials) == 991
+    assert made.num_steps < made.num_steps_alone / 4
