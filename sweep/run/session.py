@@ -12,7 +12,7 @@ from sweep.plan.stages import Plan
 from sweep.run.dispatch import Dispatch
 from sweep.run.executors.protocol import Executor
 from sweep.run.keep import Keep
-from sweep.run.ledger import Ledger
+from sweep.run.ledger import Ledger, stage_name
 from sweep.run.provenance import git_commit
 from sweep.run.retries import Retries
 from sweep.run.stop import StopRequest
@@ -45,10 +45,11 @@ class Session:
             Interrupted: it was stopped before there was anything to train.
             SweepError: there was no use in going on.
         """
-        history = self._replay()
+        history = read_history(self.workspace.journal)
         loaded = self.plan.loaded
         check_recipe(history.last_start, loaded.recipe, str(self.workspace.folder), loaded.places)
         ledger = Ledger(self.workspace, history, self.plan, self.keep, self.tell)
+        self._tell_damage(history, ledger)
         if ledger.plan.stages or history.last_start is None:
             with self.make_executor(len(ledger.plan.stages)) as executor:
                 environment = executor.prepare(self.prepare_job, stop)
@@ -65,11 +66,15 @@ class Session:
         for change in check_environment(history.first_start, environment, where, self.allow_mixed):
             self.tell(Noticed(f"warning: another set-up than this sweep began with ({change}): its trials are marked"))
 
-    def _replay(self) -> History:
-        history = read_history(self.workspace.journal)
-        for line in history.damaged_lines:
-            self.tell(Noticed(f"ignored a damaged record ({self.workspace.journal}:{line}); what it held runs again"))
-        return history
+    def _tell_damage(self, history: History, ledger: Ledger) -> None:
+        """Say which records were ignored, and what runs again for it, as far as that can still be read in them."""
+        if not (count := len(history.damaged_lines)):
+            return
+        lines = ", ".join(map(str, history.damaged_lines))
+        again = [stage_name(stage) for stage in ledger.plan.stages if stage.id in history.damaged_stages]
+        which = "; ".join(again) or ("what it held" if count == 1 else "what they held")
+        records = f"{count} damaged record{'s' if count > 1 else ''} ({self.workspace.journal}:{lines})"
+        self.tell(Noticed(f"ignored {records}; {which} runs again"))
 
     def _train(self, ledger: Ledger, executor: Executor, environment: Environment, stop: StopRequest) -> None:
         """Train what is planned; what had nothing to begin with is planned once more, from what there is then."""

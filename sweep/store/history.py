@@ -49,6 +49,7 @@ class History:
     damaged_lines: tuple[int, ...]
     attempts: tuple[StageRecord, ...] = ()  # every record of a Stage, those that do not count too
     mixed: dict[str, tuple[str, ...]] = field(default_factory=dict)  # Stages of another set-up, and what differed
+    damaged_stages: frozenset[str] = frozenset()  # those of damaged records, as far as they can be read
 
     @property
     def first_start(self) -> StartRecord | None:
@@ -166,7 +167,9 @@ def read_history(journal: Path) -> History:
         if not _is_finished(stages.get(record.stage)):
             stages[record.stage] = record
     starts = tuple(record for record in whole.records if isinstance(record, StartRecord))
-    return History(starts, stages, whole.damaged_lines, attempts, mixed_stages(whole.records))
+    return History(
+        starts, stages, whole.damaged_lines, attempts, mixed_stages(whole.records), frozenset(whole.damaged_stages)
+    )
 
 
 def _is_finished(record: StageRecord | None) -> bool:

@@ -19,6 +19,7 @@ from sweep.store.records import FORMAT, Record, StageRecord, StartRecord
 
 _RECORD: TypeAdapter[StartRecord | StageRecord] = TypeAdapter(Record)
 _CHECKSUM_CHARS = 16
+_STAGE = re.compile(rb'"kind":"stage".{0,40}"stage":"([0-9a-f]{16})"')
 _RECORD_START = re.compile(rb"(?=[0-9a-f]{%d} \{)" % _CHECKSUM_CHARS)
 
 
@@ -28,10 +29,14 @@ class _Header(BaseModel):
 
 @dataclass(frozen=True)
 class Replay:
-    """The records in the order in which they were written, and the numbers (from 1) of the lines that are damaged."""
+    """The records in the order in which they were written, and the numbers (from 1) of the lines that are damaged.
+
+    `damaged_stages` are the Stages whose ids can still be read in these.
+    """
 
     records: tuple[StartRecord | StageRecord, ...]
     damaged_lines: tuple[int, ...]
+    damaged_stages: tuple[str, ...] = ()
 
 
 def append(path: Path, record: StartRecord | StageRecord) -> None:
@@ -57,15 +62,17 @@ def replay(path: Path) -> Replay:
         fix = "choose a shorter name or path" if error.errno == errno.ENAMETOOLONG else None
         raise MachineError(Problem(f"cannot be read: {error.strerror}", where=str(path), fix=fix)) from error
     records: list[StartRecord | StageRecord] = []
-    damaged = []
+    damaged: list[int] = []
+    stages: list[str] = []
     for number, line in enumerate(lines, start=1):
         where = f"{path}:{number}"
         if (record := _parse(line, where)) is not None:
             records.append(record)
         elif line:
             damaged.append(number)
+            stages += [found.decode("ascii") for found in _STAGE.findall(line)]
             records += _joined(line, where)
-    return Replay(tuple(records), tuple(damaged))
+    return Replay(tuple(records), tuple(damaged), tuple(stages))
 
 
 def _joined(line: bytes, where: str) -> list[StartRecord | StageRecord]:

@@ -753,3 +753,20 @@ def test_while_it_runs_a_fork_is_kept_as_long_as_somebody_needs_it(tmp_path, kee
     assert run_forest(tmp_path, FakeExecutor(), keep=keep).is_complete
     kept = {int(path.stem) for path in (tmp_path / "smoke" / "states").glob("*/*.state")}
     assert kept == ({38, 75, 148} if keep == "forks" else set())
+
+
+def test_a_damaged_record_is_told_with_what_runs_again(tmp_path):
+    first = run(tmp_path, FakeExecutor())
+    journal = first.workspace.journal
+    [half] = [result.entry for result in first.history.results if result.entry.ratio == "0.5"]
+    lines = journal.read_bytes().split(b"\n")
+    [number] = [n for n, line in enumerate(lines, 1) if half.stages[0].encode() in line and b'"kind":"stage"' in line]
+    for damage, told in ((b"0.5]", "ratio 0.5, seed 0"), (half.stages[0].encode(), "what it held")):
+        lines_now = list(lines)
+        lines_now[number - 1] = lines[number - 1].replace(damage, b"?" * len(damage), 1)
+        journal.write_bytes(b"\n".join(lines_now))
+        executor, events = FakeExecutor(), []
+        assert run(tmp_path, executor, events.append).is_complete
+        assert spans(executor) == [(0, 92)]
+        [notice] = [event.text for event in events if isinstance(event, Noticed)]
+        assert notice == f"ignored 1 damaged record ({journal}:{number}); {told} runs again"
