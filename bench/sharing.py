@@ -160,6 +160,9 @@ def print_case(case: Case, shared: Run, alone: Run) -> None:
             f"{run.eval_seconds:.1f} s, beside them {run.beside_seconds:.1f} s: "
             f"{1000 * run.beside_seconds / run.num_stages:.0f} ms a stage, the start included"
         )
+    if more := shared.num_stages - alone.num_stages:
+        beside = 1000 * (shared.beside_seconds - alone.beside_seconds) / more
+        print(f"  each of the {more} stages more costs {beside:.0f} ms beside training and evaluation")
 
 
 if __name__ == "__main__":
