@@ -77,3 +77,23 @@ def wait_until():
             threading.Event().wait(0.01)
 
     return wait_until
+
+
+class Hands:
+    """The hands of a clock that stands still until a test moves them."""
+
+    def __init__(self):
+        self.seconds = 1000.0
+
+    def perf_counter(self):
+        return self.seconds
+
+
+@pytest.fixture
+def hands(monkeypatch):
+    """Has every clock of the tool stand still, for the test to move."""
+    from sweep import clock
+
+    hands = Hands()
+    monkeypatch.setattr(clock, "time", hands)
+    return hands

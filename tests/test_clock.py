@@ -8,23 +8,6 @@ from sweep import clock
 from sweep.clock import Stopwatch, local_text, monotonic_seconds, seconds_since, utc_now
 
 
-class Hands:
-    """A clock that stands still until it is told."""
-
-    def __init__(self):
-        self.seconds = 1000.0
-
-    def perf_counter(self):
-        return self.seconds
-
-
-@pytest.fixture
-def hands(monkeypatch):
-    hands = Hands()
-    monkeypatch.setattr(clock, "time", hands)
-    return hands
-
-
 def test_a_stopwatch_adds_up_its_spans_and_nothing_between_them(hands):
     watch = Stopwatch()
     for _ in range(3):

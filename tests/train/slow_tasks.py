@@ -1,16 +1,5 @@
 """A task whose every part takes a time of its own, by a clock that only a test moves."""
 
-
-class Hands:
-    """A clock that stands still until it is told."""
-
-    def __init__(self):
-        self.seconds = 0.0
-
-    def perf_counter(self):
-        return self.seconds
-
-
 # Each part of the work takes a time of its own, so that a sum of seconds says what it is made of.
 SECONDS = {"order": 0.125, "draws": 0.25, "batch": 1, "loss": 100, "evaluate": 100_000, "build_model": 10_000_000}
 
