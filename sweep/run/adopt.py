@@ -13,7 +13,7 @@ from sweep.plan.stages import Plan, Stage, stage_id
 from sweep.plan.timeline import Timeline
 from sweep.recipe.duration import Ratio
 from sweep.store.records import KeptState
-from sweep.store.states import Origin, all_states
+from sweep.store.states import Origin, StageStates, all_states
 from sweep.store.workspace import Workspace
 
 
@@ -30,15 +30,17 @@ class Checkpoints:
     """Every checkpoint in a sweep's folder, as far as the recipe of `plan` explains it."""
 
     def __init__(self, workspace: Workspace, plan: Plan) -> None:
+        self._folder = workspace.states
         self._found: dict[tuple[int, int], list[_Found]] = {}  # by the seed and the step from which they began
         for found in _find(workspace, plan):
             self._found.setdefault((found.trial.seed, found.start_step), []).append(found)
 
     def usable(self, stage: Stage) -> KeptState | None:
-        """The furthest one of another Stage that `stage` can go on from."""
+        """The furthest one of another Stage that `stage` can go on from, of those that are still there."""
         alike = self._found.get((stage.trial.seed, stage.start_step), [])
         usable = [found.state for found in alike if found.state.stage != stage.id and _serves(found, stage)]
-        return max(usable, key=lambda state: state.step, default=None)
+        there = [state for state in usable if state.step in StageStates(self._folder / state.stage).steps()]
+        return max(there, key=lambda state: state.step, default=None)
 
 
 def _find(workspace: Workspace, plan: Plan) -> Iterator[_Found]:

@@ -60,10 +60,9 @@ class Dispatch:
         self._tell = tell
         self._stop = stop
         self._waiting = {stage.id: stage for stage in plan.stages}  # in the planned order
-        self._saved = {stage.id: ledger.steps_saved(stage) for stage in plan.stages}
         self._running: dict[str, _Running] = {}
         self._orphans: dict[str, str] = {}  # Stages that had nothing to begin with, and why
-        steps = {stage.id: stage.num_steps - self._saved[stage.id] for stage in plan.stages}
+        steps = {stage.id: stage.num_steps - ledger.steps_saved(stage) for stage in plan.stages}
         children = {parent: [stage.id for stage in stages] for parent, stages in plan.children.items()}
         self._forest = Forest(steps, {parent: below for parent, below in children.items() if parent in steps})
 
@@ -107,7 +106,7 @@ class Dispatch:
         ]
 
     def _begin(self, stage: Stage) -> None:
-        saved = self._saved[stage.id]
+        saved = self._ledger.steps_saved(stage)
         self._running[stage.id] = _Running(stage, saved)
         lengths, seed = stage.trial.timeline.lengths, stage.trial.seed
         epochs = float(lengths.num_epochs)
@@ -137,7 +136,6 @@ class Dispatch:
         if self._retries.note(done) and not self._is_stopping:
             self._ledger.record(stage, done, attempt, reached)
             self._tell(Noticed(f"{stage_name(stage)}: {done.reason}; trying again"))
-            self._saved[stage.id] = self._ledger.steps_saved(stage)  # the attempt may have written checkpoints
             self._waiting = {stage.id: stage} | self._waiting
             return
         self._ledger.record(stage, done, attempt, reached)

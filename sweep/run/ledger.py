@@ -37,7 +37,6 @@ class Ledger:
         by_plan = [_entry(trial, self._whole.paths[trial.key]) for trial in self._whole.trials]
         ended = {entry.key: entry for entry in (*by_plan, *self.history.trials) if self.history.has_ended(entry)}
         self.plan = self._whole.missing(self._recorded(frozenset(ended)))
-        self._checkpoints = Checkpoints(self._workspace, self.plan)
         # The Stages that are still to begin with the state at the end of another one, by its id.
         self._needs = {parent: {stage.id for stage in stages} for parent, stages in self.plan.children.items()}
         paths = self.plan.paths
@@ -46,6 +45,7 @@ class Ledger:
         )
         self._entry = {entry.key: entry for entry in self.entries}
         self._tidy_all()
+        self._checkpoints = Checkpoints(self._workspace, self.plan)
 
     def _recorded(self, ended: frozenset[str]) -> Recorded:
         entries = [entry for start in self.history.starts for entry in start.trials]

@@ -181,7 +181,8 @@ def _train_and_evaluate(run: StageRun, keeper: Keeper) -> Trained | None:
                     return Trained(Outcome.INTERRUPTED, _interrupted(run.step, is_saved), None)
         if run.diverged_at is not None:
             return None
-        if stop in job.eval_steps and stop not in (step for step, _, _ in run.evaluations):
+        # What the run has passed without being evaluated stays blank: its weights of then are gone.
+        if stop in job.eval_steps and stop == run.step and stop not in (step for step, _, _ in run.evaluations):
             with run.evaluation:
                 run.evaluations.append((stop, *run.task.evaluate(run.model, lambda: _tell_progress(run))))
         if stop == job.stop_step:

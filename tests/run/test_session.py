@@ -342,7 +342,8 @@ def test_a_sweep_that_goes_on_says_what_is_done_and_what_was_interrupted(tmp_pat
     # The first five steps are the same in both: the other one can go on from them as well.
     assert started.num_steps == 138 + 184 - 2 * 5
     begun = {event.stage: event.steps_done for event in events if isinstance(event, StageStarted)}
-    assert begun == {plan.stages[n].id: 5 for n in unfinished}
+    # … unless the one that it is of is done by then.
+    assert begun == {plan.stages[unfinished[0]].id: 5, plan.stages[unfinished[1]].id: 0}
     other = StageStates(tmp_path / "smoke" / "states" / plan.stages[unfinished[0]].id)
     assert not other.is_begun
 
@@ -770,3 +771,13 @@ def test_a_damaged_record_is_told_with_what_runs_again(tmp_path):
         assert spans(executor) == [(0, 92)]
         [notice] = [event.text for event in events if isinstance(event, Noticed)]
         assert notice == f"ignored 1 damaged record ({journal}:{number}); {told} runs again"
+
+
+def test_a_checkpoint_of_another_stage_that_has_gone_meanwhile_is_not_asked_for(tmp_path):
+    """Two trials could go on from the same one; it goes when the one that it is of is done."""
+    plan = plan_sweep(SweepRequest(recipe="smoke", ratios="0.75,1.0"))
+    begin(tmp_path, plan, 0)
+    executor = FakeExecutor()
+    assert run(tmp_path, executor, ratios="0.75,1.0").is_complete
+    assert [job.stage for job in executor.submitted] == [stage.id for stage in plan.stages]
+    assert [job.checkpoint for job in executor.submitted] == [None, None]

@@ -54,6 +54,15 @@ def test_one_that_is_stopped_at_its_last_step_has_only_its_evaluation_left(tmp_p
     assert parts.measurement.evaluations == whole.measurement.evaluations
 
 
+def test_what_was_passed_without_being_evaluated_stays_blank(tmp_path):
+    """Asked for after the attempt that came by: the weights of then are gone, and later ones say something else."""
+    attempt(smoke_job(eval_steps=(46,)), tmp_path, stop_step=30)
+    done = attempt(smoke_job(eval_steps=(20, 30, 35, 46)), tmp_path)
+    assert done.measurement.evaluations.steps == (30, 35, 46)
+    whole = train(smoke_job(eval_steps=(30, 35, 46)))
+    assert done.measurement.evaluations == whole.measurement.evaluations
+
+
 def test_dropout_goes_on_where_its_generator_was(tmp_path):
     whole = train(smoke_job(), smoke_task(kind=DrawingTask))
     after = torch.get_rng_state()
