@@ -44,7 +44,6 @@ class Ledger:
             _entry(trial, paths[trial.key]) if trial.key in paths else ended[trial.key] for trial in self._whole.trials
         )
         self._entry = {entry.key: entry for entry in self.entries}
-        self._tidy_all()
         self._checkpoints = Checkpoints(self._workspace, self.plan)
 
     def _recorded(self, ended: frozenset[str]) -> Recorded:
@@ -135,7 +134,7 @@ class Ledger:
             if not others and self._keep in (Keep.MODELS, Keep.NONE):
                 self._states(stage.parent).remove_all_but(())
 
-    def _tidy_all(self) -> None:
+    def tidy(self) -> None:
         """Let go of what a sweep that was killed could not, and of what was kept by another rule."""
         ahead = {stage.id for stage in self.plan.stages}
         for states in all_states(self._workspace.states):

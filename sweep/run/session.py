@@ -55,9 +55,11 @@ class Session:
                 environment = executor.prepare(self.prepare_job, stop)
                 self._check_set_up(history, environment)
                 environment = environment.model_copy(update={"git_commit": git_commit()})
+                ledger.tidy()
                 self._tell_start(ledger)
                 self._train(ledger, executor, environment, stop)
         else:
+            ledger.tidy()
             self._record_start(ledger, history.last_start.environment, history.last_start.jobs)
         return read_history(self.workspace.journal)
 

@@ -781,3 +781,13 @@ def test_a_checkpoint_of_another_stage_that_has_gone_meanwhile_is_not_asked_for(
     assert run(tmp_path, executor, ratios="0.75,1.0").is_complete
     assert [job.stage for job in executor.submitted] == [stage.id for stage in plan.stages]
     assert [job.checkpoint for job in executor.submitted] == [None, None]
+
+
+def test_a_sweep_that_is_refused_lets_go_of_no_state(tmp_path):
+    run_forest(tmp_path, FakeExecutor(endings={(184, 0): Outcome.CRASHED}), retries=0)
+    kept = sorted((tmp_path / "smoke" / "states").glob("*/*.state"))
+    assert kept
+    other = FakeExecutor(environment=ENVIRONMENT.model_copy(update={"threads": 7}))
+    with pytest.raises(UsageError, match="another set-up"):
+        run_forest(tmp_path, other, keep="none")
+    assert sorted((tmp_path / "smoke" / "states").glob("*/*.state")) == kept
