@@ -86,7 +86,9 @@ class Timeline:
     @cached_property
     def plateau_steps(self) -> int:
         """How many steps from the start every longer run of the recipe has as well: its state then serves those."""
-        if self.recipe.method in ("samples", "subset") or (follows_run(self.recipe) and self.lengths.warmup_steps):
+        # A warm-up that follows the run can round to nothing here, and to a step in a longer one.
+        warms_up_with_run = follows_run(self.recipe) and self.recipe.lr_warmup_epochs.amount > 0
+        if self.recipe.method in ("samples", "subset") or warms_up_with_run:
             return 0
         return int(min(self._warmed_up.plateau, self.num_steps))
 

@@ -115,3 +115,10 @@ def test_a_thousand_ratios_are_divided_in_no_time(plan: Planner) -> None:
     made = plan("0.1:10:0.01", epochs=100, batch_size=100, lr_scheduler="wsd", lr_warmup_epochs=0, method="steps")
     assert len(made.trials) == 991
     assert made.num_steps < made.num_steps_alone / 4
+
+
+def test_a_warm_up_that_follows_the_run_leaves_no_plateau_even_where_it_rounds_to_nothing(plan: Planner) -> None:
+    keys = {"lr_warmup_epochs": "0.1dur", "lr_warmup_method": "linear", "lr_milestones": "[0.5dur]"}
+    made = plan("0.3,0.5", epochs=6, batch_size=334, lr_scheduler="multisteplr", **keys)
+    assert [timeline.lengths.warmup_steps for timeline in made.timelines] == [0, 1]
+    assert [timeline.plateau_steps for timeline in made.timelines] == [0, 0]
