@@ -14,9 +14,6 @@ import numpy as np
 
 from sweep.plan.timeline import Timeline
 
-# Chosen: half a megabyte of rates of each run that is compared.
-_SPAN_STEPS = 65_536
-
 
 @dataclass(frozen=True)
 class Branch:
@@ -87,20 +84,16 @@ def _leaving(timelines: Sequence[Timeline], bush: _Bush) -> list[tuple[int, list
 
 def _shared_with_first(timelines: Sequence[Timeline], bush: _Bush) -> dict[int, int]:
     """The number of steps that each other member has in common with the first one, from the start of both."""
-    first, undecided = timelines[bush.members[0]], dict.fromkeys(bush.members[1:], 0)
-    shared: dict[int, int] = {}
-    start = bush.equal_to
-    while undecided:
-        stop = min(start + _SPAN_STEPS, first.num_steps)
-        rates = first.rates(start, stop)
-        for member in list(undecided):
+    first = timelines[bush.members[0]]
+    shared = dict.fromkeys(bush.members[1:], bush.equal_to)
+    undecided = list(shared)
+    for start, rates in first.spans(bush.equal_to):
+        for member in undecided:
             other = timelines[member]
-            last = int(min(stop, other.num_steps, _shared_batches(first, other)))
-            differs = np.flatnonzero(rates[: max(0, last - start)] != other.rates(start, max(start, last)))
-            if differs.size or last < stop or stop == first.num_steps:
-                shared[member] = start + int(differs[0]) if differs.size else max(last, bush.equal_to)
-                del undecided[member]
-        start = stop
+            last = max(start, int(min(start + len(rates), other.num_steps, _shared_batches(first, other))))
+            differs = np.flatnonzero(rates[: last - start] != other.rates(start, last))
+            shared[member] = start + int(differs[0]) if differs.size else last
+        undecided = [member for member in undecided if shared[member] == start + len(rates)]
     return shared
 
 

@@ -62,9 +62,9 @@ class Timeline:
         """The learning rate at steps `start` … `stop - 1`."""
         return self.rates_at(np.arange(start, stop, dtype=np.int64))
 
-    def spans(self) -> Iterator[tuple[int, Rates]]:
-        """The whole run in spans: the first step and the learning rates of each."""
-        for start in range(0, self.num_steps, _SPAN_STEPS):
+    def spans(self, first: int = 0) -> Iterator[tuple[int, Rates]]:
+        """The run from step `first` on in spans: the first step and the learning rates of each."""
+        for start in range(first, self.num_steps, _SPAN_STEPS):
             yield start, self.rates(start, min(start + _SPAN_STEPS, self.num_steps))
 
     @cached_property

@@ -132,13 +132,11 @@ class Dispatch:
         stage = running.stage
         is_cut_short = done.outcome in _CUT_SHORT
         reached = stage.start_step + running.steps_done if is_cut_short and running.steps_done else None
-        attempt = self._retries.attempt(stage.id)
+        self._ledger.record(stage, done, self._retries.attempt(stage.id), reached)
         if self._retries.note(done) and not self._is_stopping:
-            self._ledger.record(stage, done, attempt, reached)
             self._tell(Noticed(f"{stage_name(stage)}: {done.reason}; trying again"))
             self._waiting = {stage.id: stage} | self._waiting
             return
-        self._ledger.record(stage, done, attempt, reached)
         self._tell(StageEnded(stage.id, done.outcome, done.reason))
         if done.outcome is Outcome.INTERRUPTED:
             self._tell(Noticed(f"{stage_name(stage)}: {done.reason}"))

@@ -26,6 +26,7 @@ class Ledger:
     def __init__(self, workspace: Workspace, history: History, whole: Plan, keep: Keep, tell: Listener) -> None:
         self._workspace = workspace
         self._whole = whole
+        self._planned = {stage.id: stage for stage in whole.stages}
         self._keep = keep
         self._tell = tell
         self.history = history
@@ -43,7 +44,7 @@ class Ledger:
         self.entries = tuple(
             _entry(trial, paths[trial.key]) if trial.key in paths else ended[trial.key] for trial in self._whole.trials
         )
-        self._entry = {entry.key: entry for entry in self.entries}
+        self._entries = {entry.key: entry for entry in self.entries}
         self._checkpoints = Checkpoints(self._workspace, self.plan)
 
     def _recorded(self, ended: frozenset[str]) -> Recorded:
@@ -112,7 +113,7 @@ class Ledger:
         """Tell of the Trials that a Stage has brought to an end: all below it, where it has failed."""
         stages = [stage] if outcome is Outcome.FINISHED else self.plan.below(stage)
         for trial in (trial for ended in stages for trial in ended.ends):
-            result = self.history.result(self._entry[trial.key])
+            result = self.history.result(self._entries[trial.key])
             ratio = trial.timeline.lengths.ratio.text
             self._tell(
                 TrialEnded(ratio, trial.seed, result.outcome, result.reason, result.train_seconds, result.accuracy)
@@ -148,7 +149,7 @@ class Ledger:
         """The steps of a Stage that is done whose states stay; None where that is not known, so that all do."""
         if self.history.stages[stage].outcome is not Outcome.FINISHED:
             return set()
-        planned = next((other for other in self._whole.stages if other.id == stage), None)
+        planned = self._planned.get(stage)
         if planned is None:
             return set() if self._keep in (Keep.MODELS, Keep.NONE) and stage not in self._needs else None
         needed = [planned.stop_step] if stage in self._needs else []

@@ -165,7 +165,7 @@ def open_lock(path: Path) -> int:
         MachineError: it cannot be made or opened.
     """
     with explained(path):
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        return _open_itself(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
 
 
 def check_appendable(path: Path) -> None:
@@ -175,7 +175,7 @@ def check_appendable(path: Path) -> None:
         MachineError: none could.
     """
     with explained(path), suppress(FileNotFoundError):
-        os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
+        os.close(_open_itself(path, os.O_WRONLY | os.O_APPEND))
 
 
 def make_folder(path: Path) -> None:

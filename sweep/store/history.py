@@ -73,7 +73,8 @@ class History:
 
     @cached_property
     def results(self) -> tuple[TrialResult, ...]:
-        return tuple(self.result(entry) for entry in self.trials)
+        results = (self.result(entry) for entry in self.trials)
+        return tuple(replace(result, truncated_accuracy=self._truncated_accuracy(result)) for result in results)
 
     def is_final(self, stage: str) -> bool:
         """Whether a Stage is done, or would end the same way again."""
@@ -106,7 +107,7 @@ class History:
         return next((record for record in records if record.outcome is not Outcome.FINISHED), None)
 
     def result(self, entry: TrialEntry) -> TrialResult:
-        """What came of a trial."""
+        """What came of a trial by itself, without the truncated control, which is another one's."""
         ended = self._ended(entry)
         if ended is not None:
             return TrialResult(entry, ended.outcome, ended.reason, ended.log)
@@ -127,15 +128,15 @@ class History:
             contention=max(known) if known else None,
             accuracy=last.evaluations.accuracy[-1],
             loss=last.evaluations.loss[-1],
-            truncated_accuracy=self._truncated_accuracy(entry),
             weights_sha256=last.weights_sha256,
             environment=records[-1].environment,
             other_set_up=tuple(dict.fromkeys(change for stage in entry.stages for change in self.mixed.get(stage, ()))),
         )
 
-    def _truncated_accuracy(self, entry: TrialEntry) -> float | None:
+    def _truncated_accuracy(self, result: TrialResult) -> float | None:
         """What stopping the same seed's baseline early would have given; it has a meaning only below the baseline."""
-        if Fraction(entry.realised) >= 1:
+        entry = result.entry
+        if result.outcome is not Outcome.FINISHED or Fraction(entry.realised) >= 1:
             return None
         return self._baseline_curves.get((entry.method, entry.seed), {}).get(entry.num_steps)
 

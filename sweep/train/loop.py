@@ -185,11 +185,9 @@ def _train_and_evaluate(run: StageRun, keeper: Keeper) -> Trained | None:
         if stop in job.eval_steps and stop == run.step and stop not in (step for step, _, _ in run.evaluations):
             with run.evaluation:
                 run.evaluations.append((stop, *run.task.evaluate(run.model, lambda: _tell_progress(run))))
-        if stop == job.stop_step:
-            return _finish(run, keeper)
-        if stop in job.kept_steps and stop == run.step and (state := _capture(run)) is not None:
+        if stop in job.kept_steps and stop == run.step < job.stop_step and (state := _capture(run)) is not None:
             _save(run, keeper, state)
-    raise AssertionError("unreachable")
+    return _finish(run, keeper)
 
 
 def _finish(run: StageRun, keeper: Keeper) -> Trained | None:
