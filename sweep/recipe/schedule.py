@@ -145,14 +145,30 @@ class Decays:
 
 
 @dataclass(frozen=True)
-class Exponential:
-    """gamma^e, with e the exact number of baseline epochs since the warm-up: `epochs` of them at the end of the run."""
+class _Stretched:
+    """A shape that is stretched over the whole run, from `start` to `end`: runs of other lengths share none of it."""
 
     start: int
     end: int
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        return ()
+
+    def prefix(self, stop: int) -> tuple[object, ...]:
+        return (self.start, self.end)
+
+    @property
+    def plateau(self) -> float:
+        return self.start
+
+
+@dataclass(frozen=True)
+class Exponential(_Stretched):
+    """gamma^e, with e the exact number of baseline epochs since the warm-up: `epochs` of them at the end of the run."""
+
     gamma: float
     epochs: Fraction
-    positions: tuple[int, ...] = ()
 
     def multipliers(self, steps: Steps) -> Multipliers:
         since = np.maximum(steps - self.start, 0)  # before that there is the warm-up, and powers that overflow
@@ -161,31 +177,17 @@ class Exponential:
         return values
 
     def prefix(self, stop: int) -> tuple[object, ...]:
-        return (self.start, self.end, self.epochs)
-
-    @property
-    def plateau(self) -> float:
-        return self.start
+        return (*super().prefix(stop), self.epochs)
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(_Stretched):
     """Half a cosine from 1 at `start` to `floor` at `end` (CosineAnnealingLR)."""
 
-    start: int
-    end: int
     floor: float
-    positions: tuple[int, ...] = ()
 
     def multipliers(self, steps: Steps) -> Multipliers:
         return _cosine((steps - self.start) / (self.end - self.start), self.floor)
-
-    def prefix(self, stop: int) -> tuple[object, ...]:
-        return (self.start, self.end)
-
-    @property
-    def plateau(self) -> float:
-        return self.start
 
 
 @dataclass(frozen=True)
@@ -224,48 +226,28 @@ class Restarts:
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(_Stretched):
     """A straight line from `first` at `start` to `last` at `end` (LinearLR over the whole run)."""
 
-    start: int
-    end: int
     first: float
     last: float
-    positions: tuple[int, ...] = ()
 
     def multipliers(self, steps: Steps) -> Multipliers:
         progress = (steps - self.start) / (self.end - self.start)
         values: Multipliers = self.first + (self.last - self.first) * progress
         return values
 
-    def prefix(self, stop: int) -> tuple[object, ...]:
-        return (self.start, self.end)
-
-    @property
-    def plateau(self) -> float:
-        return self.start
-
 
 @dataclass(frozen=True)
-class Polynomial:
+class Polynomial(_Stretched):
     """(1 - progress)^power (PolynomialLR)."""
 
-    start: int
-    end: int
     power: float
-    positions: tuple[int, ...] = ()
 
     def multipliers(self, steps: Steps) -> Multipliers:
         length = self.end - self.start
         values: Multipliers = np.power(np.minimum(self.end - steps, length) / length, self.power)
         return values
-
-    def prefix(self, stop: int) -> tuple[object, ...]:
-        return (self.start, self.end)
-
-    @property
-    def plateau(self) -> float:
-        return self.start
 
 
 @dataclass(frozen=True)

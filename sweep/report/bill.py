@@ -13,13 +13,10 @@ from sweep.store.records import Measurement, StageRecord
 
 
 @dataclass(frozen=True)
-class Bill:
-    """A sweep's own bill, as far as its journal knows.
-
-    `steps` were trained in `train_seconds`; `steps_again` are those among them that had been trained before, since a
-    state was lost, and those that were lost behind a checkpoint, which no clock has kept. `alone_seconds` and
-    `alone_steps` count what trials share once for each of them. `checkpoint_seconds` is None where not all is known.
-    """
+class Cost:
+    """What was paid: `steps` were trained in `train_seconds`; `steps_again` are those among them that had been trained
+    before, since a state was lost, and those that were lost behind a checkpoint, which no clock has kept.
+    `checkpoint_seconds` is None where not all is known."""
 
     train_seconds: float
     steps: int
@@ -27,6 +24,13 @@ class Bill:
     eval_seconds: float
     startup_seconds: float
     checkpoint_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Bill(Cost):
+    """A sweep's own bill, as far as its journal knows. `alone_seconds` and `alone_steps` count what trials share once
+    for each of them."""
+
     alone_seconds: float
     alone_steps: int
     dollars: float | None
@@ -63,25 +67,14 @@ def make_bill(history: History) -> Bill | None:
     return bill if all(math.isfinite(value) for value in astuple(bill) if value is not None) else None
 
 
-@dataclass(frozen=True)
-class _Cost:
-    """What the attempts that led to one measurement have cost, without what another record has counted already."""
-
-    train_seconds: float
-    steps: int
-    steps_again: int
-    eval_seconds: float
-    startup_seconds: float
-    checkpoint_seconds: float | None
-
-
-def _costs(history: History) -> list[_Cost]:
+def _costs(history: History) -> list[Cost]:
+    """What the attempts that led to each measurement have cost, without what another record has counted already."""
     starts = _start_steps(history)
     has_own_record = {record.stage for record in history.attempts if record.measurement is not None}
     lost: dict[str, list[StageRecord]] = defaultdict(list)  # attempts since a Stage was last measured
     measured: set[str] = set()
     taken_over: set[str] = set()
-    costs: list[_Cost] = []
+    costs: list[Cost] = []
     for record in history.attempts:
         if record.measurement is None:
             lost[record.stage].append(record)
@@ -105,11 +98,11 @@ def _start_steps(history: History) -> dict[str, int]:
     return {stage: step for entry in entries for stage, step in zip(entry.stages, (0, *entry.stops), strict=False)}
 
 
-def _first(measurement: Measurement, is_counted: bool, steps_lost: int) -> _Cost:
+def _first(measurement: Measurement, is_counted: bool, steps_lost: int) -> Cost:
     """The cost of a Stage; what it has taken over from another one's checkpoint may be in that one's."""
     other = measurement.taken_over if is_counted else None
     seconds = measurement.checkpoint_seconds
-    return _Cost(
+    return Cost(
         train_seconds=measurement.train_seconds - (other.train_seconds if other else 0),
         steps=measurement.steps - (other.steps if other else 0),
         steps_again=steps_lost,
@@ -119,14 +112,14 @@ def _first(measurement: Measurement, is_counted: bool, steps_lost: int) -> _Cost
     )
 
 
-def _repeated(measurement: Measurement, num_lost: int, start: int, steps_lost: int) -> _Cost:
+def _repeated(measurement: Measurement, num_lost: int, start: int, steps_lost: int) -> Cost:
     """The cost of a Stage that was measured before, and trained once more since its state was lost: from the beginning,
     or from a checkpoint that was left of it. The seconds up to there are taken as its share of the steps."""
     begun_at = min(measurement.resumed_at[-num_lost - 1 :], default=start)
     steps = measurement.steps - (begun_at - start)
     share = steps / measurement.steps if measurement.steps else 1.0
     seconds = measurement.checkpoint_seconds
-    return _Cost(
+    return Cost(
         train_seconds=share * measurement.train_seconds,
         steps=steps,
         steps_again=steps + steps_lost,
