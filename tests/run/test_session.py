@@ -2,126 +2,20 @@
 
 import os
 import signal
-from collections import deque
-from pathlib import Path
 
 import pytest
+from fake_executor import ENVIRONMENT, FakeExecutor, begin, lengths_and_seeds, run, spans
 
 from sweep.api import plan_sweep, run_sweep
 from sweep.errors import MachineError, Outcome, Problem, SweepError, UsageError
 from sweep.events import Noticed, Progress, StageEnded, StageStarted, SweepEnded, SweepStarted, TrialEnded
 from sweep.request import SweepRequest
-from sweep.run.messages import Orphaned, Progressed, StageDone
+from sweep.run.messages import Progressed
 from sweep.run.stop import StopRequest
 from sweep.store.history import read_history
 from sweep.store.journal import replay
-from sweep.store.records import Environment, Evaluations, Measurement, StageRecord
-from sweep.store.states import Origin, StageStates
-from sweep.store.workspace import Workspace
-
-ENVIRONMENT = Environment(
-    sweep="0.1.0",
-    python="3.11",
-    torch="2.6",
-    torchvision="0.21",
-    numpy="2",
-    platform="x",
-    device_kind="cpu",
-    device_name="a cpu",
-    threads=1,
-)
-
-
-def measured(job):
-    return Measurement(
-        steps=job.stop_step - job.start_step,
-        images=100,
-        train_seconds=2.0,
-        data_wait_seconds=0.5,
-        eval_seconds=0.1,
-        startup_seconds=0.1,
-        contention=None,
-        evaluations=Evaluations(
-            steps=job.eval_steps, accuracy=(0.5,) * len(job.eval_steps), loss=(1.0,) * len(job.eval_steps)
-        ),
-        weights_sha256="0" * 64,
-    )
-
-
-class FakeExecutor:
-    """Finishes every Stage, but for those, by their end and seed, that are told to end otherwise. Keeps states as it
-    is asked to; `loses` are the ends of Stages whose state is lost as often as this says."""
-
-    def __init__(self, capacity=1, endings=None, environment=ENVIRONMENT, on_receive=lambda: None, loses=None):
-        self.capacity = capacity
-        self.endings = endings or {}
-        self.environment = environment
-        self.on_receive = on_receive
-        self.loses = loses or {}
-        self.submitted = []
-        self.prepared = []
-        self.most_at_once = 0
-        self.waiting = deque()
-        self.was_asked_to_stop = False
-        self.is_open = False
-
-    def __enter__(self):
-        self.is_open = True
-        return self
-
-    def __exit__(self, *error):
-        self.is_open = False
-
-    def prepare(self, job, stop):
-        self.prepared.append(job)
-        self.states = Workspace(Path(job.workspace)).states
-        if isinstance(self.environment, MachineError):
-            raise self.environment
-        return self.environment
-
-    def submit(self, job):
-        self.submitted.append(job)
-        self.waiting.append(job)
-        self.most_at_once = max(self.most_at_once, len(self.waiting))
-
-    def stop(self):
-        self.was_asked_to_stop = True
-
-    def receive(self, timeout_seconds):
-        self.on_receive()
-        if not self.waiting:
-            return None
-        job = self.waiting.popleft()
-        if job.parent is not None and job.start_step not in StageStates(self.states / job.parent).steps():
-            return Orphaned(stage=job.stage, reason="missing")
-        ending = self.endings.get((job.stop_step, job.seed), Outcome.FINISHED)
-        if isinstance(ending, list):  # of each attempt
-            ending = ending.pop(0)
-        if ending is Outcome.INTERRUPTED and self.waiting and not self.was_asked_to_stop:
-            self.waiting.append(job)  # it trains on
-            return None
-        if ending is Outcome.FINISHED:
-            self.keep_states(job)
-            return StageDone(stage=job.stage, outcome=ending, measurement=measured(job), environment=self.environment)
-        return StageDone(stage=job.stage, outcome=ending, reason=f"{ending.value} for a test")
-
-    def keep_states(self, job):
-        if self.loses.get(job.stop_step, 0) > 0:
-            self.loses[job.stop_step] -= 1
-            return
-        fields = ("stage", "ratio", "seed", "start_step", "stop_step", "is_end")
-        origin = Origin(method=job.recipe["method"], **{field: getattr(job, field) for field in fields})
-        for step in job.kept_steps:
-            StageStates(self.states / job.stage).write(step, b"a state", origin, job.kept_steps)
-
-
-def run(tmp_path, executor, tell=lambda event: None, **request):
-    asked = SweepRequest(**{"recipe": "smoke", "results": tmp_path, **request})
-    return run_sweep(asked, tell, make_executor=lambda *placed: executor)
-
-
-def lengths_and_seeds(executor):
-    return [(job.stop_step, job.seed) for job in executor.submitted]
+from sweep.store.records import StageRecord
+from sweep.store.states import StageStates
 
 
 def test_every_trial_is_trained_once_seed_by_seed_in_the_planned_order(tmp_path):
@@ -307,27 +201,6 @@ def test_a_third_signal_is_for_a_sweep_that_looks_at_none():
         assert (stop.signal_number, stop.is_urgent) == (signal.SIGTERM, True)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-
-
-def begin(tmp_path, plan, *numbers):
-    """As Workers do that are killed with the sweep."""
-    workspace = Workspace(tmp_path / "smoke")
-    for number in numbers:
-        stage = plan.stages[number]
-        StageStates(workspace.states / stage.id).write(5, b"a state", origin_of(stage))
-
-
-def origin_of(stage):
-    """Whose a state is, as a Worker writes it down."""
-    return Origin(
-        stage=stage.id,
-        method=stage.trial.timeline.recipe.method,
-        ratio=stage.trial.timeline.lengths.ratio.text,
-        seed=stage.trial.seed,
-        start_step=stage.start_step,
-        stop_step=stage.stop_step,
-        is_end=bool(stage.ends),
-    )
 
 
 def test_a_sweep_that_goes_on_says_what_is_done_and_what_was_interrupted(tmp_path):
@@ -640,122 +513,6 @@ def test_baselines_are_evaluated_at_every_shorter_length_of_the_grid(tmp_path):
     assert set(jobs[184].eval_steps) == {*range(23, 185, 23), 57}
 
 
-# Three lengths of 46, 92 and 184 steps with a plateau in common, up to steps 38 and 75.
-FOREST = ("lr_scheduler=wsd", "lr_warmup_epochs=0", "min_shared_steps=1")
-
-
-def run_forest(tmp_path, executor, tell=lambda event: None, **request):
-    return run(tmp_path, executor, tell, **{"ratios": "0.25,0.5,1.0", "settings": FOREST, **request})
-
-
-def spans(executor):
-    return [(job.start_step, job.stop_step) for job in executor.submitted]
-
-
-def test_a_forest_is_trained_from_its_root_and_each_trial_is_told_of_when_it_ends(tmp_path):
-    events, executor = [], FakeExecutor()
-    done = run_forest(tmp_path, executor, events.append)
-    assert done.is_complete
-    assert sorted(spans(executor)) == [(0, 38), (38, 46), (38, 75), (75, 92), (75, 184)]
-    parents = {job.stage: job.parent for job in executor.submitted}
-    seen = set()
-    for stage, parent in parents.items():
-        assert parent is None or parent in seen
-        seen.add(stage)
-    ended = [event for event in events if isinstance(event, TrialEnded)]
-    # What each of them costs alone: two seconds a Stage on its way.
-    assert {(event.ratio, event.train_seconds) for event in ended} == {("0.25", 4.0), ("0.5", 6.0), ("1.0", 6.0)}
-    [started] = [event for event in events if isinstance(event, SweepStarted)]
-    assert (started.num_steps, started.num_shared) == (46 + 92 + 184 - 38 - 75, 38 + 75)
-    roots = [event.num_trials for event in events if isinstance(event, StageStarted)]
-    assert sorted(roots) == [1, 1, 1, 2, 3]
-
-
-def test_a_seed_is_a_tree_of_its_own(tmp_path):
-    executor = FakeExecutor(capacity=3)
-    assert run_forest(tmp_path, executor, seeds=2).is_complete
-    assert len(executor.submitted) == 10
-    assert len({job.stage for job in executor.submitted}) == 10
-    assert executor.most_at_once == 3
-
-
-def test_a_failure_is_the_outcome_of_every_trial_below_it_and_recorded_once(tmp_path):
-    events, executor = [], FakeExecutor(endings={(75, 0): Outcome.FAILED})
-    done = run_forest(tmp_path, executor, events.append)
-    assert not done.is_complete
-    assert sorted(spans(executor)) == [(0, 38), (38, 46), (38, 75)]
-    assert {result.entry.ratio: result.outcome.value for result in done.history.results} == {
-        "0.25": "finished",
-        "0.5": "failed",
-        "1.0": "failed",
-    }
-    assert sum(record.outcome is Outcome.FAILED for record in done.history.attempts) == 1
-    told = {event.ratio: event.reason for event in events if isinstance(event, TrialEnded)}
-    assert told == {"0.25": None, "0.5": "failed for a test", "1.0": "failed for a test"}
-    again = FakeExecutor()
-    assert run_forest(tmp_path, again).is_complete
-    assert sorted(spans(again)) == [(38, 75), (75, 92), (75, 184)]
-
-
-def test_what_diverged_in_a_shared_stage_is_not_trained_again_by_a_grid_that_divides_it_otherwise(tmp_path):
-    run(tmp_path, FakeExecutor(endings={(184, 0): Outcome.DIVERGED}), ratios="1.0", settings=FOREST)
-    executor = FakeExecutor()
-    done = run_forest(tmp_path, executor, ratios="0.5,1.0")
-    assert spans(executor) == [(0, 92)]
-    assert {r.entry.ratio: r.outcome.value for r in done.history.results} == {"0.5": "finished", "1.0": "diverged"}
-
-
-def test_a_retry_trains_only_the_stage_that_was_lost(tmp_path):
-    executor = FakeExecutor(endings={(75, 0): [Outcome.CRASHED, Outcome.FINISHED]})
-    done = run_forest(tmp_path, executor)
-    assert done.is_complete
-    assert spans(executor).count((38, 75)) == 2
-    assert len(executor.submitted) == 6
-
-
-def test_a_state_that_is_lost_is_trained_once_more(tmp_path):
-    events, executor = [], FakeExecutor(loses={75: 1})
-    done = run_forest(tmp_path, executor, events.append)
-    assert done.is_complete
-    assert spans(executor).count((38, 75)) == 2
-    assert any("a state that others go on from is gone (missing)" in e.text for e in events if isinstance(e, Noticed))
-    assert {r.entry.ratio: r.train_seconds for r in done.history.results} == {"0.25": 4.0, "0.5": 6.0, "1.0": 6.0}
-
-
-def test_a_state_that_can_never_be_kept_ends_the_sweep_with_what_helps(tmp_path):
-    with pytest.raises(MachineError) as caught:
-        run_forest(tmp_path, FakeExecutor(loses={75: 100}))
-    assert "--no-share" in str(caught.value)
-    done = run_forest(tmp_path, FakeExecutor(), share=False)
-    assert done.is_complete
-
-
-def test_states_that_were_deleted_cost_only_steps(tmp_path):
-    run_forest(tmp_path, FakeExecutor(endings={(184, 0): Outcome.CRASHED}), retries=0)
-    for states in (tmp_path / "smoke" / "states").iterdir():
-        StageStates(states).remove_all_but(())
-    executor = FakeExecutor()
-    assert run_forest(tmp_path, executor).is_complete
-    assert spans(executor) == [(0, 184)]
-
-
-def test_trained_alone_each_trial_is_one_stage(tmp_path):
-    executor = FakeExecutor()
-    assert run_forest(tmp_path, executor, share=False).is_complete
-    assert sorted(spans(executor)) == [(0, 46), (0, 92), (0, 184)]
-
-
-@pytest.mark.parametrize("keep", ["forks", "none"])
-def test_while_it_runs_a_fork_is_kept_as_long_as_somebody_needs_it(tmp_path, keep):
-    executor = FakeExecutor(endings={(184, 0): Outcome.CRASHED})
-    run_forest(tmp_path, executor, retries=0, keep=keep)
-    kept = {int(path.stem) for path in (tmp_path / "smoke" / "states").glob("*/*.state")}
-    assert kept == ({38, 75} if keep == "forks" else {75})
-    assert run_forest(tmp_path, FakeExecutor(), keep=keep).is_complete
-    kept = {int(path.stem) for path in (tmp_path / "smoke" / "states").glob("*/*.state")}
-    assert kept == ({38, 75, 148} if keep == "forks" else set())
-
-
 def test_a_damaged_record_is_told_with_what_runs_again(tmp_path):
     first = run(tmp_path, FakeExecutor())
     journal = first.workspace.journal
@@ -781,13 +538,3 @@ def test_a_checkpoint_of_another_stage_that_has_gone_meanwhile_is_not_asked_for(
     assert run(tmp_path, executor, ratios="0.75,1.0").is_complete
     assert [job.stage for job in executor.submitted] == [stage.id for stage in plan.stages]
     assert [job.checkpoint for job in executor.submitted] == [None, None]
-
-
-def test_a_sweep_that_is_refused_lets_go_of_no_state(tmp_path):
-    run_forest(tmp_path, FakeExecutor(endings={(184, 0): Outcome.CRASHED}), retries=0)
-    kept = sorted((tmp_path / "smoke" / "states").glob("*/*.state"))
-    assert kept
-    other = FakeExecutor(environment=ENVIRONMENT.model_copy(update={"threads": 7}))
-    with pytest.raises(UsageError, match="another set-up"):
-        run_forest(tmp_path, other, keep="none")
-    assert sorted((tmp_path / "smoke" / "states").glob("*/*.state")) == kept

@@ -8,12 +8,15 @@ import hashlib
 import math
 from dataclasses import dataclass
 
+import pytest
 import torch
+from small_stages import digits
 from torch.nn.functional import cross_entropy
 
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.schema import Recipe
 from sweep.train.data import draw_augmentation, epoch_order
+from sweep.train.device import set_threads
 from sweep.train.models import build_model
 from sweep.train.task import Data
 
@@ -108,3 +111,14 @@ def evaluate_plainly(model: torch.nn.Module, data: Data) -> tuple[float, float]:
 
 def hash_plainly(model: torch.nn.Module) -> str:
     return hashlib.sha256(b"".join(bytes(t.numpy().tobytes()) for t in model.state_dict().values())).hexdigest()
+
+
+def check_against_plain_loop(recipe, rates, result):
+    """Train with `rates` plainly, and compare what comes out with a trial's result."""
+    set_threads(1)
+    assert len(rates) == result.entry.num_steps
+    run = train_plainly(recipe, digits(), rates, result.entry.seed, result.entry.num_examples)
+    assert hash_plainly(run.model) == result.weights_sha256
+    accuracy, loss = evaluate_plainly(run.model, digits())
+    assert accuracy == result.accuracy
+    assert loss == pytest.approx(result.loss, rel=1e-5)

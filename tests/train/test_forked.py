@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from small_stages import DrawingTask
-from test_plain_loop import check_against_plain_loop, planned_rates  # noqa: F401 - a fixture
+from plain_loop import check_against_plain_loop
+from small_stages import DrawingTask, digits
 from torch import nn
 
 from sweep.api import run_sweep
@@ -74,13 +74,12 @@ def test_shared_and_alone_are_equal_with_batchnorm_dropout_and_augmentation(sche
 
 
 def model_of(kind, done):
-    from small_stages import digits
 
     return kind(done.plan.loaded.recipe, digits()).build_model(0)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_plain_loop_gives_the_weights_of_runs_that_share(schedule, tmp_path, planned_rates):  # noqa: F811
+def test_a_plain_loop_gives_the_weights_of_runs_that_share(schedule, tmp_path, planned_rates):
     settings = (*AUGMENTED, *SCHEDULES[schedule])
     request = SweepRequest("smoke", "0.5,1", 1, "steps", results=tmp_path, settings=settings)
     done = run_sweep(request, make_executor=lambda *placed: InlineExecutor())

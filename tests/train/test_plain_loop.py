@@ -1,44 +1,15 @@
 """The tool trains exactly what an ordinary PyTorch loop trains: the final weights are equal bit for bit."""
 
-import csv
 from fractions import Fraction
 
 import pytest
-from plain_loop import evaluate_plainly, hash_plainly, train_plainly
-from small_stages import digits, smoke_recipe
+from plain_loop import check_against_plain_loop
+from small_stages import smoke_recipe
 
 from sweep.api import run_sweep
 from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
 from sweep.store.history import read_history
-from sweep.train.device import set_threads
-
-
-@pytest.fixture
-def planned_rates(sweep, tmp_path):
-    """planned_rates("smoke", …): the rates that `sweep plan` writes with these arguments, in the order of the steps."""
-
-    def read(*arguments):
-        path = tmp_path / "rates.csv"
-        plan = sweep("plan", *arguments, "--rates", path)
-        assert plan.returncode == 0, plan.stderr
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        assert [int(row["step"]) for row in rows] == list(range(len(rows)))
-        return [float(row["lr"]) for row in rows]
-
-    return read
-
-
-def check_against_plain_loop(recipe, rates, result):
-    """Train with `rates` plainly, and compare what comes out with a trial's result."""
-    set_threads(1)
-    assert len(rates) == result.entry.num_steps
-    run = train_plainly(recipe, digits(), rates, result.entry.seed, result.entry.num_examples)
-    assert hash_plainly(run.model) == result.weights_sha256
-    accuracy, loss = evaluate_plainly(run.model, digits())
-    assert accuracy == result.accuracy
-    assert loss == pytest.approx(result.loss, rel=1e-5)
 
 
 def run_inline(tmp_path, *settings, ratios="1", method=None, seeds=1):
