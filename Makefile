@@ -15,7 +15,8 @@ demo: $(READY)  ## train the digits recipe at three lengths and print what each 
 test: $(READY)  ## all tests but the slow ones, two at a time: on the CPU most of them wait for a process to start
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-slow: $(READY)  ## the slow ones: sweeps that train for a while, and are killed meanwhile
+test-slow: $(READY)  ## the slow ones: sweeps that train for a while, and are killed meanwhile; pages in a browser
+	@command -v chromium > /dev/null || .ci/install chromium || echo "no chromium: the tests of pages are skipped"
 	$(BIN)/python -m pytest -n 2 -m slow
 
 soak: $(READY)  ## a storm of KILLS kills, an hour of it; fails where a record is lost
@@ -26,10 +27,11 @@ lint: $(READY)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## our training loop against a bare one, and shared steps against each trial alone; gates nothing
+bench: $(READY)  ## our training loop against a bare one, shared steps against each trial alone, a report against its imports; gates nothing
 	$(BIN)/sweep data get FashionMNIST
 	$(BIN)/python bench/loop.py
 	$(BIN)/python bench/sharing.py
+	$(BIN)/python bench/report.py
 
 fix: $(READY)  ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .

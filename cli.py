@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from sweep.errors import SweepError
     from sweep.plan.scaled import ScaledRecipe
     from sweep.plan.stages import Plan
+    from sweep.report.comparison import Comparison
+    from sweep.report.contender import Lineup
+    from sweep.report.findings import Findings
+    from sweep.report.picture import Picture
     from sweep.report.screen import Screen
     from sweep.request import SweepRequest
-    from sweep.store.history import History
 
 # A grid of hundreds of ratios can be wrong in as many places.
 _MAX_PROBLEMS = 25
@@ -41,6 +44,14 @@ class ReportFormat(StrEnum):
     TABLE = "table"
     MARKDOWN = "markdown"
     CSV = "csv"
+    JSON = "json"
+    LATEX = "latex"
+    HTML = "html"
+
+
+class CompareFormat(StrEnum):
+    TABLE = "table"
+    MARKDOWN = "markdown"
     JSON = "json"
 
 
@@ -89,7 +100,14 @@ Results = Annotated[Path, typer.Option(help="The folder that sweeps are kept in.
 Name = Annotated[str | None, typer.Option(help="The sweep's name; default: the recipe's.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Set old results of this name aside and begin anew.")]
 Share = Annotated[bool, typer.Option("--share/--no-share", help="Train the steps that trials have in common once.")]
+Columns = Annotated[
+    str | None, typer.Option(metavar="OURS=THEIRS,…", help="What a CSV calls its columns: recipe=arch,accuracy=top1.")
+]
+BaselineEpochs = Annotated[float | None, typer.Option(help="Epochs of ratio 1, where a CSV has epochs and no ratio.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe.")]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE.png|svg|pdf|html", help="Draw cost against quality into this file.")
+]
 
 
 @app.command()
@@ -173,24 +191,94 @@ def plan(
 @app.command()
 def report(
     sweep: Annotated[
-        str | None, typer.Argument(help="The sweep's name; default: the newest.", autocompletion=_complete_sweep)
+        str | None,
+        typer.Argument(
+            help="A sweep's name, or a CSV file; default: the newest sweep.", autocompletion=_complete_sweep
+        ),
     ] = None,
     results: Results = Path("results"),
     output: Annotated[ReportFormat, typer.Option("--format", help="How to print it.")] = ReportFormat.TABLE,
     fail_under: Annotated[
         str | None, typer.Option(help="Exit with 1 when the mean accuracy is lower: 0.97 or 97%.")
     ] = None,
-    at: Annotated[str, typer.Option(help="The ratio that --fail-under looks at.")] = "1.0",
+    at: Annotated[str | None, typer.Option(help="The ratio that --fail-under looks at; default: 1.")] = None,
+    columns: Columns = None,
+    baseline_epochs: BaselineEpochs = None,
+    html: Annotated[Path | None, typer.Option(help="Write the whole report as one page for a browser.")] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write TensorBoard event files to a new folder.")
+    ] = None,
+    predict: Annotated[
+        str | None, typer.Option(metavar="RATIOS", help="Fit a curve, and say what it gives at these ratios.")
+    ] = None,
+    within_points: Annotated[float, typer.Option(help="Percentage points that a shorter run may lose.")] = 0.5,
+    plot: Plot = None,
+    chart: Annotated[bool, typer.Option("--chart", help="Draw cost against quality below the table.")] = False,
 ) -> None:
-    """Show a sweep's table again."""
-    from sweep.report.gate import Gate
-    from sweep.store.catalogue import read_sweep
+    """Report a sweep, or a table of other people's: what training costs and gives, and how much of it is enough."""
+    from sweep.report.outputs import Outputs
+    from sweep.report.report_request import ReportRequest
 
-    gate = Gate.parse(fail_under, at) if fail_under is not None else None
-    _, history = read_sweep(results, sweep)
-    _print_report(history, output)
+    outputs = Outputs(plot, html, tensorboard)
+    request = ReportRequest(
+        results,
+        output.value,
+        fail_under,
+        at,
+        columns,
+        baseline_epochs,
+        predict,
+        within_points,
+        outputs,
+        chart,
+    )
+    asked = request.read()
+    findings = asked.source.read(sweep)
+    _print_report(findings, output)
+    if chart:
+        _draw_chart(findings)
+    outputs.write(findings)
+    asked.check(findings)
+
+
+@app.command()
+def compare(
+    sweeps: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A B …", help="Sweeps or CSV files; first the reference.", autocompletion=_complete_sweep
+        ),
+    ],
+    results: Results = Path("results"),
+    columns: Columns = None,
+    baseline_epochs: BaselineEpochs = None,
+    output: Annotated[CompareFormat, typer.Option("--format", help="How to print it.")] = CompareFormat.TABLE,
+    allow_mixed: Annotated[
+        bool, typer.Option("--allow-mixed", help="Compare sweeps of different devices or datasets all the same.")
+    ] = False,
+    fail_if_worse: Annotated[
+        str | None,
+        typer.Option(metavar="POINTS", help="Exit with 1 when one is worse by more at any common cost, beyond noise."),
+    ] = None,
+    plot: Plot = None,
+) -> None:
+    """Compare sweeps, or the recipes of a CSV: at equal quality how much cheaper, at equal cost how much better."""
+    from sweep.report.comparison import compare_all
+    from sweep.report.comparison_gate import ComparisonGate
+    from sweep.report.contender import line_up
+    from sweep.report.source import Source
+
+    gate = ComparisonGate.parse(fail_if_worse) if fail_if_worse is not None else None
+    picture = _picture(plot)
+    lineup = line_up(Source(results, columns, baseline_epochs).read_all(sweeps), allow_mixed)
+    comparisons = compare_all(lineup)
+    _print_comparison(lineup, comparisons, output)
+    if picture is not None:
+        from sweep.report.comparison_chart import comparison_chart
+
+        picture.write(comparison_chart(lineup, comparisons))
     if gate is not None:
-        gate.check(history)
+        gate.check(lineup, comparisons)
 
 
 @app.command("list")
@@ -305,12 +393,13 @@ def _request(context: typer.Context) -> SweepRequest:
 
 def _run(request: SweepRequest, quiet: bool) -> None:
     from sweep.api import run_sweep
+    from sweep.report.findings import Findings
     from sweep.report.live import make_view
 
     with make_view(_stderr(), quiet) as view:
         done = run_sweep(request, view)
     if done.history.starts:
-        _print_report(done.history, ReportFormat.TABLE)
+        _print_report(Findings.of_history(done.history), ReportFormat.TABLE)
     _exit(done)
 
 
@@ -358,19 +447,58 @@ def _print_scaled(scaled: ScaledRecipe, output: ScaleFormat) -> None:
         _complain(f"note: {difference}")
 
 
-def _print_report(history: History, output: ReportFormat) -> None:
-    from sweep.report.export import to_csv, to_json, to_markdown
-    from sweep.report.grid import draw
-    from sweep.report.table import make_table
-
+def _print_report(findings: Findings, output: ReportFormat) -> None:
     if output is ReportFormat.TABLE:
-        draw(make_table(history), _stdout())
-    elif output is ReportFormat.MARKDOWN:
-        _stdout().write(to_markdown(make_table(history)))
+        from sweep.report.grid import draw
+        from sweep.report.table import make_tables
+
+        screen = _stdout()
+        for grid in make_tables(findings):
+            draw(grid, screen)
     elif output is ReportFormat.CSV:
-        _stdout().write(to_csv(history))
+        from sweep.report.export_csv import to_csv
+
+        _stdout().write(to_csv(findings))
+    elif output is ReportFormat.JSON:
+        from sweep.report.export_json import to_json
+
+        _stdout().write(to_json(findings))
     else:
-        _stdout().write(to_json(history))
+        from sweep.report.markup import MARKUPS
+        from sweep.report.table import make_tables
+
+        _stdout().write(MARKUPS[output.value](make_tables(findings)))
+
+
+def _picture(path: Path | None) -> Picture | None:
+    """What the file's name asks for; the libraries that draw are loaded only where something is drawn."""
+    if path is None:
+        return None
+    from sweep.report.picture import Picture
+
+    return Picture.parse(path)
+
+
+def _draw_chart(findings: Findings) -> None:
+    from sweep.report.terminal_chart import draw_chart
+
+    draw_chart(findings, _stdout())
+
+
+def _print_comparison(lineup: Lineup, comparisons: tuple[Comparison, ...], output: CompareFormat) -> None:
+    from sweep.report.comparison_json import comparison_to_json
+    from sweep.report.comparison_table import comparison_table
+    from sweep.report.grid import draw
+    from sweep.report.markup import to_markdown
+
+    if output is CompareFormat.JSON:
+        _stdout().write(comparison_to_json(lineup, comparisons))
+        return
+    grid = comparison_table(lineup, comparisons)
+    if output is CompareFormat.MARKDOWN:
+        _stdout().write(to_markdown([grid]))
+        return
+    draw(grid, _stdout())
 
 
 def _agrees(question: str) -> bool:

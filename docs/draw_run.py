@@ -11,10 +11,11 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 
 from sweep import events
 from sweep.api import run_sweep
+from sweep.report.findings import Findings
 from sweep.report.grid import draw
 from sweep.report.live import BarView
 from sweep.report.screen import Screen
-from sweep.report.table import make_table
+from sweep.report.table import make_tables
 from sweep.request import SweepRequest
 
 PICTURE = Path(__file__).with_name("run.svg")
@@ -52,7 +53,8 @@ def main() -> None:
         request = SweepRequest("digits", ratios="0.25,0.5,1.0,2.0", seeds=2, jobs="2", results=Path(results))
         done = run_sweep(request, Snapshot(BarView(screen), screen))
         screen.print()
-        draw(make_table(done.history), screen)
+        for grid in make_tables(Findings.of_history(done.history)):
+            draw(grid, screen)
         screen.save_svg(str(PICTURE), title="how long should I train?", code_format=FORMAT)
 
 

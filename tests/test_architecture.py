@@ -47,6 +47,7 @@ ORDER = [
     "sweep.store.clearing",
     "sweep.train.fetch",
     "sweep.train.device",
+    "sweep.train.energy",
     "sweep.train.memory",
     "sweep.train.survey",
     "sweep.train.contention",
@@ -80,15 +81,59 @@ ORDER = [
     "sweep.report.screen",
     "sweep.report.grid",
     "sweep.report.frame",
+    "sweep.report.csv_file",
+    "sweep.report.csv_cells",
+    "sweep.report.csv_table",
+    "sweep.report.intervals",
+    "sweep.report.summary",
     "sweep.report.analysis",
+    "sweep.report.knee",
+    "sweep.report.verdict",
+    "sweep.report.cost_model",
+    "sweep.report.fit_lines",
+    "sweep.report.fit",
+    "sweep.report.fitted",
     "sweep.report.bill",
+    "sweep.report.findings",
+    "sweep.report.source",
+    "sweep.report.notes",
+    "sweep.report.gains",
     "sweep.report.table",
+    "sweep.report.time_axis",
+    "sweep.report.plotted",
+    "sweep.report.label_places",
+    "sweep.report.canvas",
+    "sweep.report.marks",
+    "sweep.report.labels",
+    "sweep.report.chart",
+    "sweep.report.picture",
+    "sweep.report.terminal_chart",
     "sweep.report.gate",
+    "sweep.report.contender",
+    "sweep.report.monotone",
+    "sweep.report.moves",
+    "sweep.report.replicates",
+    "sweep.report.crossings",
+    "sweep.report.pair",
+    "sweep.report.comparison",
+    "sweep.report.comparison_notes",
+    "sweep.report.comparison_table",
+    "sweep.report.comparison_chart",
+    "sweep.report.comparison_json",
+    "sweep.report.comparison_gate",
     "sweep.report.listing",
     "sweep.report.live",
     "sweep.report.forest_view",
     "sweep.report.plan_view",
-    "sweep.report.export",
+    "sweep.report.export_csv",
+    "sweep.report.export_json",
+    "sweep.report.markup",
+    "sweep.report.tensorboard",
+    "sweep.report.reproduce",
+    "sweep.report.page_charts",
+    "sweep.report.page",
+    "sweep.report.outputs",
+    "sweep.report.report_request",
     "sweep.request",
     "sweep.api",
     "cli",
@@ -140,7 +185,7 @@ def test_the_report_never_imports_training_or_running():
 def test_only_the_training_room_imports_torch():
     for path in FILES:
         if "train" not in path.parts:
-            assert not {name for name in imports(path) if name.split(".")[0] in ("torch", "torchvision")}, path
+            assert not {name.split(".")[0] for name in imports(path)} & {"torch", "torchvision", "pynvml"}, path
 
 
 def test_only_one_file_reads_a_clock():
@@ -214,6 +259,13 @@ def test_reporting_loads_no_torch(smoke_results):
     loaded = loaded_after(AS_COMMAND.format(arguments=["report", "--results", str(smoke_results)]))
     assert not loaded & {"torch", "torchvision"}
     assert "pandas" in loaded
+
+
+def test_what_draws_is_loaded_only_where_something_is_drawn(smoke_results):
+    drawing = {"altair", "vl_convert", "plotille"}
+    report = ["report", "--results", str(smoke_results)]
+    assert not loaded_after(AS_COMMAND.format(arguments=report)) & drawing
+    assert loaded_after(AS_COMMAND.format(arguments=[*report, "--chart"])) & drawing == {"plotille"}
 
 
 def test_the_public_names_resolve_lazily():

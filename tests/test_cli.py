@@ -13,7 +13,8 @@ import pytest
 
 COLUMNS = (
     "recipe,ratio,realised_ratio,seed,method,epochs,steps,train_seconds,eval_seconds,data_wait_seconds,"
-    "images_per_second,accuracy,loss,truncated_accuracy,dollars,outcome,device,weights_sha256,other_set_up"
+    "images_per_second,accuracy,loss,truncated_accuracy,dollars,joules,outcome,device,weights_sha256,other_set_up,"
+    "ratio_text,examples,is_baseline,reason,contention"
 )
 
 
@@ -24,13 +25,19 @@ def assert_refused(run, exit_code, *texts):
         assert text in run.stderr
 
 
+def lengths_in(text):
+    """The rows of the first table, as words."""
+    lines = text.splitlines()
+    begin = next(place for place, line in enumerate(lines) if line.startswith(" ───")) + 1
+    return [line.split() for line in lines[begin : lines.index("", begin)]]
+
+
 def test_a_sweep_trains_every_trial_and_ends_in_a_table(smoke_run):
     _, run = smoke_run
     assert run.returncode == 0, run.stderr
     finished = [line for line in run.stderr.splitlines() if ": finished" in line]
     assert len(finished) == 4
-    rows = [line.split() for line in run.stdout.splitlines() if "finished" in line]
-    assert [(row[0], row[1], row[2]) for row in rows] == [("0.5", "4", "92"), ("1.0", "8", "184")]
+    assert [tuple(row[:3]) for row in lengths_in(run.stdout)] == [("0.5", "4", "92"), ("1.0", "8", "184")]
     for text in ("1 thread", "torch", "recipe smoke", "contention", "± "):
         assert text in run.stdout
     assert "\x1b" not in run.stdout + run.stderr
@@ -57,9 +64,10 @@ def test_more_ratios_train_only_what_is_missing(sweep, smoke_results, tmp_path):
     run = sweep("run", "smoke", "--ratios", "0.5,0.75,1.0", "--results", tmp_path / "results")
     assert run.returncode == 0
     assert "3 trials, 2 of them done, 138 steps to train" in run.stderr
-    assert [line.split()[0] for line in run.stdout.splitlines() if "finished" in line] == ["0.5", "0.75", "1.0"]
+    assert [row[0] for row in lengths_in(run.stdout)] == ["0.5", "0.75", "1.0"]
 
 
+@pytest.mark.slow
 def test_a_longer_grid_pays_for_no_step_twice_and_the_report_says_what_sharing_saved(sweep, tmp_path):
     words = ("smoke", "--set", "lr_scheduler=wsd", "--set", "min_shared_steps=1", "--results", tmp_path)
     runs = [sweep("run", *words, "--ratios", ratios) for ratios in ("0.5,1.0", "0.5,1.0,2.0")]
@@ -96,16 +104,16 @@ def test_the_csv_report_has_one_row_a_trial_and_stable_columns(sweep, smoke_resu
     for row in rows:
         assert re.fullmatch("[0-9a-f]{64}", row["weights_sha256"])
         assert 0.5 < float(row["accuracy"]) <= 1
-        assert row["dollars"] == ""
+        assert (row["dollars"], row["joules"]) == ("", "")  # no price, and no counter
         assert (row["truncated_accuracy"] == "") == (row["ratio"] == "1.0")
     assert len({row["weights_sha256"] for row in rows}) == 4
 
 
 def test_the_json_report_says_the_same_as_the_csv_report(sweep, smoke_results):
-    rows = json.loads(sweep("report", "--results", smoke_results, "--format", "json").stdout)["rows"]
+    trials = json.loads(sweep("report", "--results", smoke_results, "--format", "json").stdout)["trials"]
     table = csv.DictReader(io.StringIO(sweep("report", "--results", smoke_results, "--format", "csv").stdout))
-    texts = [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
-    assert texts == list(table)
+    texts = [{name: "" if value is None else str(value) for name, value in row.items()} for row in trials]
+    assert texts == [{name: row[name] for name in texts[0]} for row in table]
 
 
 def test_the_newest_sweep_is_reported_by_default(sweep, smoke_results, tmp_path):
@@ -113,7 +121,7 @@ def test_the_newest_sweep_is_reported_by_default(sweep, smoke_results, tmp_path)
     sweep("run", "smoke", "--ratios", "0.5", "--name", "later", "--results", tmp_path / "results")
     shutil.copytree(tmp_path / "results" / "smoke", tmp_path / "results" / "zzz")
     run = sweep("report", "--results", tmp_path / "results")
-    assert len([line for line in run.stdout.splitlines() if "finished" in line]) == 1
+    assert len(lengths_in(run.stdout)) == 1
     assert "no trial has ratio 1.0" in run.stdout
 
 
@@ -127,7 +135,7 @@ def test_the_markdown_report_is_a_table(sweep, smoke_results):
 def test_fail_under_judges_the_mean_accuracy_at_ratio_1(sweep, smoke_results, threshold, exit_code):
     run = sweep("report", "--results", smoke_results, "--fail-under", threshold)
     assert run.returncode == exit_code
-    assert "finished" in run.stdout
+    assert len(lengths_in(run.stdout)) == 2
     assert ("is under" in run.stderr) == (exit_code == 1)
 
 
@@ -368,6 +376,7 @@ def test_an_option_and_a_setting_of_one_key_are_refused(sweep):
     assert_refused(run, 2, "--set: method: given twice", "--set: threads: given twice")
 
 
+@pytest.mark.slow
 def test_a_length_asked_for_after_its_baseline_says_why_its_control_is_blank(sweep, tmp_path):
     for ratios in ("1.0", "0.3,1.0"):
         run = sweep("run", "smoke", "--method", "steps", "--ratios", ratios, "--results", tmp_path)
@@ -523,8 +532,8 @@ def test_a_kept_reference_is_shown_and_not_trained_in(sweep):
     [
         ("sweep run di", {"digits"}),
         ("sweep data get F", {"FashionMNIST"}),
-        ("sweep report ref", {"reference-fashion-mnist"}),
-        ("sweep clean ref", {"reference-fashion-mnist"}),
+        ("sweep report ref", {"reference-digits", "reference-fashion-mnist"}),
+        ("sweep clean ref", {"reference-digits", "reference-fashion-mnist"}),
         ("sweep plan smoke --rat", {"--ratios", "--rates"}),
         ("sweep re", {"report", "recipes"}),
     ],

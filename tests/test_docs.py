@@ -15,6 +15,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CI = (ROOT / "docs" / "ci.md").read_text()
+REPORT = (ROOT / "docs" / "reading-the-report.md").read_text()
 RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
 
 
@@ -84,7 +85,9 @@ def test_the_workflows_are_whole_and_run_what_ci_runs():
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(steps))) <= known
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/ci.md", "docs/scaling-rules.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/ci.md", "docs/scaling-rules.md", "docs/reading-the-report.md"]
+)
 def test_every_link_to_a_file_leads_somewhere(page):
     for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", (ROOT / page).read_text()):
         assert link.startswith("https://") or (ROOT / page).parent.joinpath(link).exists(), link
@@ -105,9 +108,11 @@ def test_the_page_of_recipe_keys_is_the_schemas():
     "line", [line for text in (README, CI) for line in code_lines(text) if line.startswith("sweep ")]
 )
 def test_the_commands_of_the_readme_and_of_the_page_on_ci_run(line, sweep, smoke_results, tmp_path):
-    for name in ("digits", "smoke"):
+    for name in ("digits", "smoke", "reference-smoke"):
         shutil.copytree(smoke_results / "smoke", tmp_path / "results" / name)
     shutil.copy(ROOT / "recipes" / "digits.yaml", tmp_path / "mine.yaml")
+    (tmp_path / "tests" / "report").mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "report" / "ffcv_imagenet.csv", tmp_path / "tests" / "report")
     words = shlex.split(line.split(" > ")[0])[1:]
     run = sweep(*words, *(["--dry-run"] if words[0] == "run" else []), cwd=tmp_path)
     gate_failed = "--fail-under" in words and run.returncode == 1 and "is under" in run.stderr
@@ -131,11 +136,37 @@ def test_the_python_of_the_readme_runs(tmp_path):
 
 
 def test_the_reference_sweep_is_reported_as_the_readme_shows_it(sweep):
-    run = sweep("report", "reference-fashion-mnist", cwd=ROOT)
-    assert run.returncode == 0
+    assert printed(sweep("report", "reference-fashion-mnist", cwd=ROOT)) in README
+
+
+def printed(run):
+    """What a command printed, without what fills its lines up."""
+    assert run.returncode == 0, run.stderr
     lines = [line.rstrip() for line in run.stdout.splitlines()]
     assert len(lines) > 8
-    assert "\n".join(lines) in README
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("words", [line for line in code_lines(REPORT) if line.startswith("sweep report tests/")])
+def test_the_page_on_the_report_shows_what_its_commands_print(words, sweep):
+    assert printed(sweep(*shlex.split(words)[1:], cwd=ROOT)) in REPORT
+
+
+def test_the_page_on_the_report_shows_the_reference_of_digits(sweep):
+    assert printed(sweep("report", "reference-digits", cwd=ROOT)) in REPORT
+
+
+def test_the_page_on_the_report_names_every_column_and_only_options_that_are_there():
+    from sweep.report import gains, table
+
+    named = set(re.findall(r"`([^`\n]+)`", REPORT))
+    columns = re.findall(r'^        \("([^"]+)", lambda', Path(table.__file__).read_text(), flags=re.MULTILINE)
+    assert len(columns) > 10
+    assert set(columns) - {"recipe", "method"} <= named
+    assert {"further time", "points", "per doubling", "per dollar"} <= named
+    assert "further time" in Path(gains.__file__).read_text()
+    known = {option for options in commands().values() for option in options}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", REPORT)) <= known
 
 
 def test_the_make_targets_of_the_readme_and_of_contributing_are_there():
@@ -155,6 +186,6 @@ def test_continuous_integration_runs_the_slow_tests_too():
 def test_the_project_speaks_of_itself_alone():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     for name in tracked:
-        if name != "LICENSE" and not name.startswith("tests/"):
+        if name != "LICENSE" and not name.startswith("tests/") and not name.endswith(".png"):
             text = (ROOT / name).read_text(encoding="utf-8")
             assert not re.search(r"/work/|/root/|\bissue #?\d|\bTODO\b|\bFIXME\b", text), name

@@ -57,9 +57,10 @@ def test_the_installed_wheel_runs_its_recipes_in_another_folder_and_writes_resul
 
     assert "digits" in sweep("recipes", "list").stdout
     run = sweep("run", "smoke", "--ratios", "0.25", "--jobs", "2")
-    assert "finished" in run.stdout
+    assert "0.25" in run.stdout
     assert (tmp_path / "results" / "smoke" / "journal.jsonl").is_file()
-    assert "recipe smoke" in sweep("report").stdout
+    assert "recipe smoke" in sweep("report", "--html", "report.html").stdout
+    assert "How to reproduce it" in (tmp_path / "report.html").read_text()
     asked = [installed.with_name("python"), "-P", "-c", "import sweep; print(sweep.__file__)"]
     where = subprocess.run(asked, cwd=tmp_path, env=CLEAN, capture_output=True, text=True, check=True).stdout
     assert Path(where.strip()).is_relative_to(installed.parent.parent)

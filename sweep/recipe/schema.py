@@ -197,7 +197,7 @@ class Recipe(BaseModel):
     workers: int | None = Field(
         None, ge=0, le=1024, description="datasets of image files: processes that decode; default: as many as threads"
     )
-    price: Annotated[float, Field(ge=0), BeforeValidator(_as_float)] | None = Field(
+    price: Annotated[float, Field(ge=0, le=1e9), BeforeValidator(_as_float)] | None = Field(
         None, description="ours: dollars for an hour of one device"
     )
 

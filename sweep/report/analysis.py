@@ -1,92 +1,73 @@
-"""Cost and quality by ratio: pure functions of the frame.
-
-A trial that failed takes no part in any mean, and is counted beside it.
-"""
+"""Cost and quality over the lengths of a recipe: pure functions of the frame."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
 from sweep.errors import Outcome
+from sweep.report.intervals import Estimate, Noise
+from sweep.report.summary import RatioSummary, in_points, summarise
 
 
 @dataclass(frozen=True)
-class RatioSummary:
-    """One ratio over its seeds. `relative_cost` and `points` (percentage points of accuracy) are against the baseline;
-    what cannot be known is None. `failures` are the sentences of trials that did not finish; `mixed_seeds` those that
-    were trained on another set-up than the sweep began with."""
+class Curve:
+    """Cost and quality of one recipe and method, a row a length, the shortest first.
 
+    `trials` are the frame's own rows of it; `devices` where its finished trials ran, as far as that is known.
+    """
+
+    recipe: str
     method: str
-    ratio_text: str
-    ratio: float
-    realised_ratio: float
-    is_baseline: bool
-    epochs: float
-    steps: int
-    num_trials: int
-    num_finished: int
-    train_seconds: float | None
-    relative_cost: float | None
-    dollars: float | None
-    accuracy: float | None
-    accuracy_sd: float | None
-    points: float | None
-    truncated_accuracy: float | None
-    failures: tuple[str, ...]
-    mixed_seeds: tuple[int, ...]
+    devices: tuple[str, ...]
+    rows: tuple[RatioSummary, ...]
+    noise: Noise
+    trials: pd.DataFrame
+
+    @cached_property
+    def measured(self) -> tuple[RatioSummary, ...]:
+        """The lengths of which a trial has finished, the cheapest first."""
+        return tuple(sorted((row for row in self.rows if row.is_measured), key=lambda row: row.train_seconds or 0.0))
+
+    @cached_property
+    def front(self) -> tuple[RatioSummary, ...]:
+        """The lengths that are worth their cost, the cheapest first: each is more accurate than the one before."""
+        return tuple(row for row in self.measured if row.is_on_front)
+
+    @cached_property
+    def baseline(self) -> RatioSummary | None:
+        """The whole baseline, where a trial of it has finished."""
+        return next((row for row in self.measured if row.is_baseline), None)
+
+    @cached_property
+    def best(self) -> RatioSummary | None:
+        """The most accurate length: of several the cheapest."""
+        return self.front[-1] if self.front else None
+
+    def points_between(self, row: RatioSummary, other: RatioSummary) -> Estimate:
+        """How many points more accurate `row` is."""
+        return in_points(self.noise.difference(row.sample, other.sample))
 
 
-def summarise(frame: pd.DataFrame) -> list[RatioSummary]:
-    """A summary for each method and length, shortest first."""
-    # By examples too: two shares of them can fill the same number of batches.
-    groups = frame.groupby(["method", "realised_ratio", "examples"], sort=True)
-    return [_summary(group, _baseline(frame, str(group["method"].iloc[0]))) for _, group in groups]
+def make_curves(frame: pd.DataFrame) -> tuple[Curve, ...]:
+    """A curve for each recipe and method, in the frame's order."""
+    return tuple(_curve(trials) for _, trials in frame.groupby(["recipe", "method"], sort=False, dropna=False))
 
 
-def _baseline(frame: pd.DataFrame, method: str) -> pd.DataFrame:
-    return frame[(frame["method"] == method) & frame["is_baseline"].astype(bool)]
-
-
-def _summary(group: pd.DataFrame, baseline: pd.DataFrame) -> RatioSummary:
-    first = group.iloc[0]
-    accuracy, baseline_accuracy = _mean(group, "accuracy"), _mean(baseline, "accuracy")
-    seconds, baseline_seconds = _mean(group, "train_seconds"), _mean(baseline, "train_seconds")
-    finished = group[group["outcome"] == Outcome.FINISHED]
-    is_baseline = bool(first["is_baseline"])
-    return RatioSummary(
-        method=str(first["method"]),
-        ratio_text=str(first["ratio_text"]),
-        ratio=float(first["ratio"]),
-        realised_ratio=float(first["realised_ratio"]),
-        is_baseline=is_baseline,
-        epochs=float(first["epochs"]),
-        steps=int(first["steps"]),
-        num_trials=len(group),
-        num_finished=len(finished),
-        train_seconds=seconds,
-        relative_cost=seconds / baseline_seconds if seconds is not None and baseline_seconds else None,
-        dollars=_mean(group, "dollars"),
-        accuracy=accuracy,
-        accuracy_sd=float(finished["accuracy"].std(ddof=1)) if len(finished) > 1 else None,
-        points=100 * (accuracy - baseline_accuracy)
-        if accuracy is not None and baseline_accuracy is not None and not is_baseline
-        else None,
-        truncated_accuracy=_mean(group, "truncated_accuracy"),
-        failures=tuple(_failure(row) for _, row in group.iterrows() if row["outcome"] != Outcome.FINISHED),
-        mixed_seeds=tuple(int(seed) for seed in group["seed"][group["other_set_up"].notna()]),
+def _curve(trials: pd.DataFrame) -> Curve:
+    finished = trials[trials["outcome"] == Outcome.FINISHED]
+    rows, noise = summarise(trials)
+    return Curve(
+        recipe=str(trials["recipe"].iloc[0]),
+        method=str(trials["method"].iloc[0]),
+        devices=tuple(finished["device"].dropna().unique()),
+        rows=rows,
+        noise=noise,
+        trials=trials,
     )
-
-
-def _mean(group: pd.DataFrame, column: str) -> float | None:
-    values = group[column].dropna()
-    return float(values.mean()) if len(values) else None
-
-
-def _failure(row: pd.Series) -> str:
-    reason = row["reason"] if isinstance(row["reason"], str) else row["outcome"]
-    return f"seed {row['seed']}: {reason}"
 
 
 def max_contention(frame: pd.DataFrame) -> float | None:
@@ -95,14 +76,13 @@ def max_contention(frame: pd.DataFrame) -> float | None:
     return float(values.max()) if len(values) else None
 
 
-def accuracy_at(summaries: list[RatioSummary], ratio: float) -> float | None:
-    """Mean accuracy of the trials at `ratio`, as asked or else as realised: of several methods' the lowest.
+def accuracy_at(curves: Sequence[Curve], ratio: float) -> float | None:
+    """Mean accuracy of the trials at `ratio`, as asked or else as realised: of several curves' the lowest.
 
     None where there are no such trials, or not all of them have finished.
     """
-    there = [row for row in summaries if row.ratio == ratio] or [
-        row for row in summaries if row.realised_ratio == ratio
-    ]
+    rows = [row for curve in curves for row in curve.rows]
+    there = [row for row in rows if row.ratio == ratio] or [row for row in rows if row.realised_ratio == ratio]
     means = [row.accuracy if row.num_finished == row.num_trials else None for row in there]
     known = [mean for mean in means if mean is not None]
     return min(known) if known and len(known) == len(means) else None

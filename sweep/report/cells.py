@@ -20,6 +20,13 @@ def duration_text(seconds: float | None) -> str:
     return f"{hours}h {minutes:02d}m"
 
 
+def short_text(seconds: float) -> str:
+    """`1.64 ms`, `21.3 us`; from a second on as `duration_text`."""
+    if seconds >= 0.9995:
+        return duration_text(seconds)
+    return f"{1e3 * seconds:.3g} ms" if seconds >= 1e-4 else f"{1e6 * seconds:.3g} us"
+
+
 def clock_text(seconds: float) -> str:
     """`3:07`, `1:02:09`: a time that is running."""
     minutes, rest = divmod(int(seconds), 60)
@@ -34,6 +41,15 @@ def size_text(num_bytes: float) -> str:
             return f"{num_bytes:.0f} {unit}" if unit == "B" or num_bytes >= 100 else f"{num_bytes:.1f} {unit}"
         num_bytes /= 1000
     return f"{num_bytes:.1f} TB"
+
+
+def energy_text(joules: float | None) -> str:
+    """`640 J`, `36.5 kJ`, `2.30 kWh`."""
+    if joules is None:
+        return ""
+    if joules < 3.6e6:
+        return f"{joules:.4g} J" if joules < 9999.5 else f"{joules / 1e3:.1f} kJ"
+    return f"{joules / 3.6e6:.2f} kWh"
 
 
 def age_text(seconds: float | None) -> str:
@@ -66,3 +82,19 @@ def realised_text(realised: Fraction | float) -> str:
     """A realised ratio: exact where it is a short decimal, else to four digits."""
     shown = decimal_text(Fraction(realised), places=4) if isinstance(realised, Fraction) else ""
     return shown if shown and "/" not in shown else f"{float(realised):.4g}"
+
+
+def times_text(factor: float) -> str:
+    """`5.18x`, `12.3x`, `120x`: to three digits."""
+    return f"{factor:.2f}x" if factor < 9.995 else f"{factor:.1f}x" if factor < 99.95 else f"{factor:.0f}x"
+
+
+def points_text(points: float, ci95: float | None) -> str:
+    """`-0.29 ± 0.17 points`, without the interval where there is none."""
+    return f"{signed_text(points, ci95)} points"
+
+
+def signed_text(value: float | None, ci95: float | None = None) -> str:
+    """`-0.29 ± 0.17`."""
+    spread = "" if ci95 is None else f" ± {ci95:.2f}"
+    return "" if value is None else f"{value:+.2f}{spread}"

@@ -22,6 +22,7 @@ _MEASURED = (
     "loss",
     "truncated_accuracy",
     "dollars",
+    "joules",
 )
 COLUMNS = (
     "recipe",
@@ -48,6 +49,11 @@ def trial_frame(history: History) -> pd.DataFrame:
     price = start.price if start else None
     rows = [_row(result, name, price) for result in history.results]
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *EXTRA_COLUMNS])
+    return typed(frame)
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same with what was measured as floats, even where nothing was."""
     return frame.astype(dict.fromkeys((*_MEASURED, "contention"), "float64"))
 
 
@@ -70,6 +76,7 @@ def _row(result: TrialResult, recipe: str, price: float | None) -> dict[str, obj
         "loss": result.loss,
         "truncated_accuracy": result.truncated_accuracy,
         "dollars": price * seconds / 3600 if price is not None and seconds is not None else None,
+        "joules": result.joules,
         "outcome": result.outcome.value,
         "device": result.environment.device_kind if result.environment else None,
         "weights_sha256": result.weights_sha256,

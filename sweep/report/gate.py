@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from sweep.errors import Problem, SweepError, UsageError
 from sweep.recipe.duration import Ratio
-from sweep.report.analysis import accuracy_at, summarise
-from sweep.report.frame import trial_frame
-from sweep.store.history import History
+from sweep.report.analysis import Curve, accuracy_at
 
 _ACCURACY = re.compile(r"(?P<number>[0-9]{1,3}(\.[0-9]{1,12})?)(?P<percent>%)?")
 
@@ -45,13 +44,13 @@ class Gate:
             raise UsageError(problems)
         return cls(float(value), at)
 
-    def check(self, history: History) -> None:
+    def check(self, curves: Sequence[Curve]) -> None:
         """Pass in silence.
 
         Raises:
             SweepError: the accuracy is lower, or was not measured.
         """
-        measured = accuracy_at(summarise(trial_frame(history)), float(self.ratio.value))
+        measured = accuracy_at(curves, float(self.ratio.value))
         if measured is None:
             message = "there is no such trial, or not every one has finished"
             raise SweepError(Problem(message, where="--fail-under", ratio=self.ratio.text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -44,6 +45,12 @@ def plan_grid(plan: Plan) -> Grid:
         ),
         texts=frozenset({"rate"}),
     )
+
+
+def scaled_grid(timelines: Sequence[Timeline]) -> Grid:
+    """What each ratio changes in a recipe, without a plan around it."""
+    rows = tuple(tuple(one_line(cell) for cell in _cells(timeline)) for timeline in timelines)
+    return Grid("what each ratio changes", _HEADERS, rows, texts=frozenset({"rate"}))
 
 
 def _cells(timeline: Timeline) -> list[str]:

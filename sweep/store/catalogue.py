@@ -59,11 +59,13 @@ def no_such_sweep(results: Path, name: str) -> UsageError:
 
 
 def _newest(results: Path) -> tuple[Workspace, History]:
-    found = [(workspace, read_history(workspace.journal)) for workspace in list_workspaces(results)]
-    begun = [(workspace, history) for workspace, history in found if history.last_start is not None]
-    if not begun:
+    # Not a list: a long history takes hundreds of megabytes.
+    found = ((workspace, read_history(workspace.journal)) for workspace in list_workspaces(results))
+    begun = (pair for pair in found if pair[1].starts)
+    newest = max(begun, key=lambda pair: pair[1].starts[-1].started_at, default=None)
+    if newest is None:
         raise UsageError(Problem(f"there is no sweep in {results}", where="--results", fix="make one with: sweep run"))
-    return max(begun, key=lambda pair: pair[1].starts[-1].started_at)
+    return newest
 
 
 def list_sweeps(results: Path) -> list[SweepSummary]:

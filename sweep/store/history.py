@@ -11,16 +11,16 @@ from pathlib import Path
 from sweep.errors import Outcome
 from sweep.store.identity import mixed_stages
 from sweep.store.journal import replay
-from sweep.store.records import Environment, Evaluations, StageRecord, StartRecord, TrialEntry
+from sweep.store.records import Environment, Evaluations, Measurement, StageRecord, StartRecord, TrialEntry
 
 
 @dataclass(frozen=True)
 class TrialResult:
     """How one trial ended, and what it measured: everything else is None unless it finished.
 
-    `eval_seconds`, `train_seconds` and `data_wait_seconds` are what the trial would cost alone: the sum over its
-    Stages. `accuracy` is that of the final weights, in 0..1; `truncated_accuracy` is what the same seed's baseline had
-    reached after as many steps.
+    `eval_seconds`, `train_seconds`, `data_wait_seconds` and `joules` are what the trial would cost alone: the sum over
+    its Stages; `joules` is None where it is not known of each. `accuracy` is that of the final weights, in 0..1;
+    `truncated_accuracy` is what the same seed's baseline had reached after as many steps.
     """
 
     entry: TrialEntry
@@ -31,6 +31,7 @@ class TrialResult:
     eval_seconds: float | None = None
     data_wait_seconds: float | None = None
     images: int | None = None
+    joules: float | None = None
     contention: float | None = None
     accuracy: float | None = None
     loss: float | None = None
@@ -58,6 +59,12 @@ class History:
     @property
     def last_start(self) -> StartRecord | None:
         return self.starts[-1] if self.starts else None
+
+    @property
+    def environment(self) -> Environment:
+        """Where the first trial on the sweep's own set-up was trained; before there is one, where it was begun."""
+        own = (result.environment for result in self.results if result.environment and not result.other_set_up)
+        return next(own, self.starts[0].environment)
 
     @cached_property
     def trials(self) -> tuple[TrialEntry, ...]:
@@ -113,25 +120,39 @@ class History:
             return TrialResult(entry, ended.outcome, ended.reason, ended.log)
         if not self._is_finished(entry):
             return TrialResult(entry, Outcome.MISSING)
-        records = [self.stages[stage] for stage in entry.stages]
-        parts = [record.measurement for record in records if record.measurement is not None]
-        last = parts[-1]
+        parts = self._parts(entry)
+        last, end = parts[-1], self.stages[entry.stages[-1]]
         known = [part.contention for part in parts if part.contention is not None]
         return TrialResult(
             entry,
             Outcome.FINISHED,
-            log=records[-1].log,
+            log=end.log,
             train_seconds=sum(part.train_seconds for part in parts),
             eval_seconds=sum(part.eval_seconds for part in parts),
             data_wait_seconds=sum(part.data_wait_seconds for part in parts),
             images=sum(part.images for part in parts),
+            joules=_sum_if_all_known([part.joules for part in parts]),
             contention=max(known) if known else None,
             accuracy=last.evaluations.accuracy[-1],
             loss=last.evaluations.loss[-1],
             weights_sha256=last.weights_sha256,
-            environment=records[-1].environment,
-            other_set_up=tuple(dict.fromkeys(change for stage in entry.stages for change in self.mixed.get(stage, ()))),
+            environment=end.environment,
+            other_set_up=self._other_set_up(entry),
         )
+
+    def evaluations(self, entry: TrialEntry) -> tuple[Evaluations, ...]:
+        """Those of a trial's Stages that are finished, one after the other."""
+        records = (self.stages.get(stage) for stage in entry.stages)
+        return tuple(record.measurement.evaluations for record in records if record and record.measurement)
+
+    def _parts(self, entry: TrialEntry) -> list[Measurement]:
+        """What the Stages of a trial that has finished have measured, one after the other."""
+        found = (self.stages[stage].measurement for stage in entry.stages)
+        return [part for part in found if part is not None]
+
+    def _other_set_up(self, entry: TrialEntry) -> tuple[str, ...]:
+        mixed = [stage for stage in entry.stages if stage in self.mixed] if self.mixed else []
+        return tuple(dict.fromkeys(change for stage in mixed for change in self.mixed[stage]))
 
     def _truncated_accuracy(self, result: TrialResult) -> float | None:
         """What stopping the same seed's baseline early would have given; it has a meaning only below the baseline."""
@@ -146,9 +167,13 @@ class History:
         curves: dict[tuple[str, int], dict[int, float]] = {}
         for entry in self.trials:
             if entry.is_baseline and self._is_finished(entry):
-                parts = [self.stages[stage].measurement for stage in entry.stages]
-                curves[entry.method, entry.seed] = _curve(part.evaluations for part in parts if part is not None)
+                curves[entry.method, entry.seed] = _curve(self.evaluations(entry))
         return curves
+
+
+def _sum_if_all_known(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def _curve(evaluations: Iterable[Evaluations]) -> dict[int, float]:

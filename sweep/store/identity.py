@@ -7,10 +7,13 @@ only where that is asked for; then they are marked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from sweep.errors import Outcome, Problem, UsageError
-from sweep.recipe.schema import Recipe
 from sweep.store.records import Environment, StageRecord, StartRecord
+
+if TYPE_CHECKING:  # a report, which reads no recipe, starts faster without it
+    from sweep.recipe.schema import Recipe
 
 _FIX = "choose another --name, or --fresh to set the old results aside"
 _NOT_GIVEN = "not given"

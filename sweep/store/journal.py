@@ -19,8 +19,9 @@ from sweep.store.records import FORMAT, Record, StageRecord, StartRecord
 
 _RECORD: TypeAdapter[StartRecord | StageRecord] = TypeAdapter(Record)
 _CHECKSUM_CHARS = 16
-_STAGE = re.compile(rb'"kind":"stage".{0,40}"stage":"([0-9a-f]{16})"')
-_RECORD_START = re.compile(rb"(?=[0-9a-f]{%d} \{)" % _CHECKSUM_CHARS)
+# Not compiled here: only damaged lines need them.
+_STAGE = rb'"kind":"stage".{0,40}"stage":"([0-9a-f]{16})"'
+_RECORD_START = rb"(?=[0-9a-f]{%d} \{)" % _CHECKSUM_CHARS
 
 
 class _Header(BaseModel):
@@ -45,8 +46,13 @@ def append(path: Path, record: StartRecord | StageRecord) -> None:
     Raises:
         MachineError: it cannot be written.
     """
+    append_line(path, line_of(record))
+
+
+def line_of(record: StartRecord | StageRecord) -> bytes:
+    """A record as a journal's line, without the newline."""
     body = record.model_dump_json().encode()
-    append_line(path, _checksum(body) + b" " + body)
+    return _checksum(body) + b" " + body
 
 
 def replay(path: Path) -> Replay:
@@ -70,14 +76,14 @@ def replay(path: Path) -> Replay:
             records.append(record)
         elif line:
             damaged.append(number)
-            stages += [found.decode("ascii") for found in _STAGE.findall(line)]
+            stages += [found.decode("ascii") for found in re.findall(_STAGE, line)]
             records += _joined(line, where)
     return Replay(tuple(records), tuple(damaged), tuple(stages))
 
 
 def _joined(line: bytes, where: str) -> list[StartRecord | StageRecord]:
     """The whole records of a damaged line: where a newline was altered, two lines are joined by the byte it became."""
-    found = (_parse(part, where) or _parse(part[:-1], where) for part in _RECORD_START.split(line))
+    found = (_parse(part, where) or _parse(part[:-1], where) for part in re.split(_RECORD_START, line))
     return [record for record in found if record is not None]
 
 

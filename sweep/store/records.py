@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from sweep.errors import Outcome
 from sweep.recipe.duration import Ratio
 
-FORMAT = 3
+FORMAT = 4
 
 
 def _check_ratio(text: str) -> str:
@@ -29,6 +29,10 @@ def _check_ratio(text: str) -> str:
 _RatioText = Annotated[str, AfterValidator(_check_ratio)]
 _Exact = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,80}(/[1-9][0-9]{0,79})?$")]
 _Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Price = Annotated[float, Field(ge=0, le=1e9)]  # as in a recipe
+_Seconds = Annotated[float, Field(ge=0, le=1e12)]  # 30,000 years: sums and squares of it are numbers still
+_Joules = Annotated[float, Field(gt=0, le=1e18)]  # more than a counter of 64 bits of millijoules can hold
 
 
 class _Frozen(BaseModel):
@@ -99,7 +103,7 @@ class StartRecord(_Frozen):
     trials: tuple[TrialEntry, ...]
     order_seed: int
     jobs: int = 1
-    price: float | None
+    price: _Price | None
     environment: Environment
 
 
@@ -107,7 +111,7 @@ class Evaluations(_Frozen):
     """Columns, one row an evaluation: steps done, accuracy in 0..1, mean cross-entropy (None where not finite)."""
 
     steps: tuple[int, ...] = ()
-    accuracy: tuple[float, ...] = ()
+    accuracy: tuple[_Share, ...] = ()
     loss: tuple[float | None, ...] = ()
 
     @model_validator(mode="after")
@@ -122,10 +126,11 @@ class TakenOver(_Frozen):
 
     stage: str
     steps: int
-    train_seconds: float
-    eval_seconds: float
-    startup_seconds: float
-    checkpoint_seconds: float
+    train_seconds: _Seconds
+    eval_seconds: _Seconds
+    startup_seconds: _Seconds
+    checkpoint_seconds: _Seconds
+    joules: _Joules | None = None
 
 
 class Measurement(_Frozen):
@@ -133,25 +138,27 @@ class Measurement(_Frozen):
 
     train_seconds covers every optimizer step, the waiting for its data (`data_wait_seconds`) included. Beside it, never
     in it: `startup_seconds` (building the model, warm-up iterations) and `eval_seconds`. `contention` is the share of
-    the machine's CPU time that other processes used meanwhile, in 0..1; of a GPU it is not known.
+    the machine's CPU time that other processes used meanwhile, in 0..1; of a GPU it is not known. `joules` is what the
+    GPU's own counter added up over the spans of train_seconds; None where any of them was not counted.
 
-    A Stage that was interrupted goes on from a checkpoint, at the steps `resumed_at`. Its seconds and images add up
-    over all attempts, and its contention is the highest; what was trained behind a checkpoint and lost is in none.
+    A Stage that was interrupted goes on from a checkpoint, at the steps `resumed_at`. Its costs and images add up over
+    all attempts, and its contention is the highest; what was trained behind a checkpoint and lost is in none.
     `checkpoint_seconds` is what writing its states took; `taken_over` is what of all that another Stage had measured.
     """
 
     steps: int
     images: int
-    train_seconds: float
-    data_wait_seconds: float
-    eval_seconds: float
-    startup_seconds: float
-    contention: float | None
+    train_seconds: _Seconds
+    data_wait_seconds: _Seconds
+    eval_seconds: _Seconds
+    startup_seconds: _Seconds
+    contention: _Share | None
     evaluations: Evaluations
     weights_sha256: str | None
     resumed_at: tuple[int, ...] = ()
-    checkpoint_seconds: float | None = None
+    checkpoint_seconds: _Seconds | None = None
     taken_over: TakenOver | None = None
+    joules: _Joules | None = None
 
 
 class StageRecord(_Frozen):

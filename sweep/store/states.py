@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sweep.errors import MachineError, Problem
 from sweep.store.durable import discard_file, discard_folder, make_folder, read_file, write_own
 
-FORMAT = 2
+FORMAT = 3
+_READABLE = (2, FORMAT)
 # The one before is for the case that the newest is damaged.
 _NUM_KEPT = 2
 _CHECKSUM_CHARS = 64
@@ -139,7 +140,7 @@ class StageStates:
             header = _Header.model_validate_json(line)
         except ValidationError:
             raise UnusableState("of another version") from None
-        if header.format != FORMAT:
+        if header.format not in _READABLE:
             raise UnusableState(f"of another version (format {header.format})")
         if (header.origin.stage, header.step) != (self.folder.name, step):
             raise UnusableState("of another stage")

@@ -72,8 +72,9 @@ def _copied(value: Any) -> Any:
 class SoFar:
     """What a Stage has measured up to a step, over all its attempts. An evaluation: steps done, accuracy, loss.
 
-    `resumed_at` are the steps at which an attempt went on from a checkpoint; `taken_over` is what another Stage had
-    measured up to its checkpoint that this one began with, by the names of the record.
+    `joules` is None where any of it was not counted. `resumed_at` are the steps at which an attempt went on from a
+    checkpoint; `taken_over` is what another Stage had measured up to its checkpoint that this one began with, by the
+    names of the record.
     """
 
     train_seconds: float = 0.0
@@ -82,6 +83,7 @@ class SoFar:
     startup_seconds: float = 0.0
     checkpoint_seconds: float = 0.0
     images: int = 0
+    joules: float | None = 0.0
     contention: float | None = None
     evaluations: tuple[tuple[int, float, float], ...] = ()
     resumed_at: tuple[int, ...] = ()
@@ -91,7 +93,7 @@ class SoFar:
         """The same, for another Stage that goes on from what `stage` has left after `steps` of its steps."""
         names = ("train_seconds", "eval_seconds", "startup_seconds", "checkpoint_seconds")
         seconds = {name: getattr(self, name) for name in names}
-        return replace(self, taken_over={"stage": stage, "steps": steps, **seconds})
+        return replace(self, taken_over={"stage": stage, "steps": steps, **seconds, "joules": self.joules or None})
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ def decode_checkpoint(content: bytes | memoryview) -> Checkpoint:
     """
     try:
         loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        return Checkpoint(State(**loaded["state"]), SoFar(**loaded["so_far"]))
+        so_far = {"joules": None} | loaded["so_far"]  # states of format 2 know of none
+        return Checkpoint(State(**loaded["state"]), SoFar(**so_far))
     except Exception as error:  # torch raises half a dozen kinds
         raise UnusableState(f"refused ({type(error).__name__})") from error
 

@@ -27,6 +27,7 @@ from sweep.train.checkpoint import Checkpoint, SoFar, State
 from sweep.train.contention import Contention, highest
 from sweep.train.data import Batch
 from sweep.train.device import synchronize
+from sweep.train.energy import EnergyMeter, gpu_counter
 from sweep.train.keeper import Keeper
 from sweep.train.task import ImageTask
 
@@ -63,6 +64,7 @@ class StageRun:
     batches: Generator[Batch, None, None]  # of the steps from `step` on
     losses: Tensor  # (READ_EVERY,) of the steps since the last reading, on the device
     tell: Callable[[Progress], None]
+    energy: EnergyMeter  # of the spans of `train`
     step: int
     unread_from: int
     diverged_at: int | None = None  # the first step whose loss is not finite, once it is known
@@ -132,6 +134,7 @@ def start_stage(
         batches,
         torch.zeros(READ_EVERY, device=task.device),
         tell,
+        EnergyMeter(gpu_counter(task.device)),
         step=step,
         unread_from=step,
     )
@@ -146,6 +149,7 @@ def _resume(run: StageRun, checkpoint: Checkpoint) -> None:
     checkpoint.state.restore(run.model, run.optimizer, run.task.device)
     so_far = checkpoint.so_far
     run.train.seconds = so_far.train_seconds
+    run.energy.joules = so_far.joules
     run.data_wait.seconds = so_far.data_wait_seconds
     run.evaluation.seconds = so_far.eval_seconds
     run.startup_seconds = so_far.startup_seconds
@@ -171,7 +175,7 @@ def _train_and_evaluate(run: StageRun, keeper: Keeper) -> Trained | None:
     job = run.job
     for stop in sorted({*job.eval_steps, *job.kept_steps, job.stop_step}):
         while run.step < stop and run.diverged_at is None:
-            with run.train:
+            with run.energy, run.train:
                 _train_until(run, stop, keeper)
                 synchronize(run.task.device)
             if run.diverged_at is None and keeper.is_due(run.train.seconds):
@@ -233,6 +237,7 @@ def _so_far(run: StageRun) -> SoFar:
         startup_seconds=run.startup_seconds,
         checkpoint_seconds=run.checkpoint.seconds,
         images=run.images,
+        joules=run.energy.joules,
         contention=highest(run.before.contention, run.contention.share() if run.contention else None),
         evaluations=tuple(run.evaluations),
         resumed_at=run.before.resumed_at,
@@ -324,6 +329,7 @@ def _trained(run: StageRun) -> Trained:
         resumed_at=so_far.resumed_at,
         checkpoint_seconds=so_far.checkpoint_seconds,
         taken_over=TakenOver(**so_far.taken_over) if so_far.taken_over else None,
+        joules=so_far.joules or None,  # a counter that never moved has measured nothing
     )
     if diverged_at is not None:
         return Trained(Outcome.DIVERGED, f"diverged at step {diverged_at}", measurement)

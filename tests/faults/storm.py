@@ -22,7 +22,8 @@ from processes import left_over
 from running import PATIENCE_SECONDS, RealSweeps, ToySweeps
 from surroundings import snapshot
 
-from sweep.report.export import to_csv
+from sweep.report.export_csv import to_csv
+from sweep.report.findings import Findings
 from sweep.store.history import read_history
 
 # What a run may end with: well, a trial that is not done, a worker that was killed while it started, stopped, killed.
@@ -139,8 +140,13 @@ class Storm:
         ledger.troubles += [line for line in complaints.splitlines() if "Traceback" in line or "internal" in line]
         alone = self.folder / "alone.jsonl"  # the report needs nothing else
         shutil.copy(ledger.journal, alone)
-        if to_csv(read_history(alone)) != to_csv(read_history(ledger.journal)):
+        if exported(alone) != exported(ledger.journal):
             ledger.troubles.append("the report depends on more than the journal")
+
+
+def exported(journal):
+    """Everything that a report is made of."""
+    return to_csv(Findings.of_history(read_history(journal)))
 
 
 def _journal(place):

@@ -102,7 +102,7 @@ def test_a_sweep_that_can_say_nothing_trains_on(command, tmp_path):
         words = [command, "run", "smoke", "--ratios", "0.25,0.5", "--results", tmp_path]
         run = subprocess.run(words, stderr=full, stdout=subprocess.PIPE, text=True)
     assert run.returncode == 0
-    assert "finished" in run.stdout
+    assert "recipe smoke" in run.stdout
 
 
 def test_a_result_that_cannot_be_printed_is_an_error_and_kept(command, sweep, tmp_path):
@@ -164,3 +164,18 @@ def test_a_reader_that_is_gone_is_no_full_disk():
     os.close(reader)
     with os.fdopen(writer, "w") as pipe, pytest.raises(BrokenPipeError):
         print("a line", file=lossy(pipe))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--plot", "curve.svg"), ("--html", "report.html"), ("--tensorboard", "events")],
+    ids=lambda option: option[0],
+)
+def test_a_report_whose_files_find_no_room_is_printed_and_ends_with_a_sentence(sweep, smoke_results, disk, option):
+    fill(disk)
+    run = sweep("report", "smoke", "--results", smoke_results, option[0], disk / option[1])
+    assert run.returncode == 3
+    assert "what training costs, and what it gives" in run.stdout
+    [line] = run.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "o space left on device" in line or "disk full" in line

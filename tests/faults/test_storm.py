@@ -31,6 +31,7 @@ def break_over(folder, kills, real, seed=0):
     return counts
 
 
+@pytest.mark.slow
 def test_a_storm_over_toys_loses_nothing(tmp_path):
     counts = break_over(tmp_path, kills=25, real=0)
     assert counts["kills of sweeps"] > 0

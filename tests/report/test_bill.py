@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from histories import ENVIRONMENT, a_measurement, a_start, a_trial, ended, finished, make_history
+from tables import table_of
 
 from sweep.errors import Outcome
 from sweep.report.bill import Bill, bill_text, make_bill
-from sweep.report.export import to_json
-from sweep.report.table import make_table
+from sweep.report.export_json import to_json
+from sweep.report.findings import Findings
 from sweep.store.history import History
 from sweep.store.records import StageRecord, StartRecord, TakenOver
 
@@ -166,23 +167,23 @@ def test_writing_that_was_not_measured_is_not_known(bill_of: Biller) -> None:
 def test_where_nothing_was_measured_there_is_no_bill(history_of: Maker, records: list[StageRecord]) -> None:
     history = history_of(BOTH, *records)
     assert make_bill(history) is None
-    assert not any(note.startswith("the sweep itself") for note in make_table(history).notes)
-    assert json.loads(to_json(history))["sweep"] is None
+    assert not any(note.startswith("the sweep itself") for note in table_of(history).notes)
+    assert json.loads(to_json(Findings.of_history(history)))["sweep"] is None
 
 
 def test_of_seconds_that_no_number_holds_there_is_no_bill(history_of: Maker) -> None:
     huge = [done(stage, train_seconds=1e308) for stage in ("root", "long")]
     history = history_of(BOTH, *huge)
     assert make_bill(history) is None
-    assert json.loads(to_json(history))["sweep"] is None
+    assert json.loads(to_json(Findings.of_history(history)))["sweep"] is None
 
 
 def test_the_bill_is_a_line_below_the_table_and_stands_in_json(history_of: Maker) -> None:
     history = history_of(BOTH, done("root"), done("short"), done("long"))
     bill = make_bill(history)
     assert bill is not None
-    assert bill_text(bill) in make_table(history).notes
-    assert json.loads(to_json(history))["sweep"] == asdict(bill)
+    assert bill_text(bill) in table_of(history).notes
+    assert json.loads(to_json(Findings.of_history(history)))["sweep"] == asdict(bill)
 
 
 SAVED = Bill(190.0, 220, 0, 20.0, 4.0, 0.3, 542.0, 300, None, None)

@@ -19,6 +19,7 @@ NOT_MEASURED = [
     "loss",
     "truncated_accuracy",
     "dollars",
+    "joules",
     "contention",
 ]
 
@@ -26,7 +27,7 @@ NOT_MEASURED = [
 def test_the_columns_are_stable() -> None:
     assert ",".join(COLUMNS) == (
         "recipe,ratio,realised_ratio,seed,method,epochs,steps,train_seconds,eval_seconds,data_wait_seconds,"
-        "images_per_second,accuracy,loss,truncated_accuracy,dollars,outcome,device,weights_sha256,other_set_up"
+        "images_per_second,accuracy,loss,truncated_accuracy,dollars,joules,outcome,device,weights_sha256,other_set_up"
     )
 
 
@@ -35,7 +36,7 @@ def test_a_finished_trial_is_a_row_of_what_it_measured(history_of: Maker) -> Non
     baseline = a_trial("1.0", seed=3)
     history = history_of(
         a_start([asked, baseline], price=36.0),
-        finished(asked, 0.75, 50.0, loss=0.5),
+        finished(asked, 0.75, 50.0, loss=0.5, joules=12_500.0),
         finished(baseline, curve={100: 0.625}),
     )
     row = trial_frame(history)[list(COLUMNS)].iloc[0].to_dict()
@@ -55,6 +56,7 @@ def test_a_finished_trial_is_a_row_of_what_it_measured(history_of: Maker) -> Non
         "loss": 0.5,
         "truncated_accuracy": 0.625,
         "dollars": 0.5,
+        "joules": 12_500.0,
         "outcome": "finished",
         "device": "cpu",
         "weights_sha256": "ab" * 32,
@@ -81,6 +83,12 @@ def test_a_loss_that_was_not_finite_is_missing_and_its_accuracy_is_not(history_o
 def test_dollars_need_a_price(history_of: Maker) -> None:
     frame = trial_frame(history_of(a_start([WHOLE]), finished(WHOLE, seconds=1800.0)))
     assert frame["dollars"].isna().all()
+
+
+def test_joules_need_a_counter(history_of: Maker) -> None:
+    frame = trial_frame(history_of(a_start([HALF, WHOLE]), finished(HALF), finished(WHOLE)))
+    assert frame["joules"].isna().all()
+    assert frame["joules"].dtype == "float64"
 
 
 def test_a_price_of_nothing_is_a_price(history_of: Maker) -> None:

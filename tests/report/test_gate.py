@@ -4,6 +4,7 @@ import pytest
 from histories import a_start, a_trial, ended, finished
 
 from sweep.errors import Outcome, SweepError, UsageError
+from sweep.report.findings import Findings
 from sweep.report.gate import Gate
 from sweep.store.history import History
 
@@ -38,27 +39,27 @@ def test_a_wrong_accuracy_and_a_wrong_ratio_are_reported_at_once() -> None:
 @pytest.mark.parametrize("text", ["0.75", "75%", "0.5", "0"])
 def test_an_accuracy_that_is_reached_passes(history_of: Maker, text: str) -> None:
     history = history_of(a_start(WHOLES), *(finished(trial, 0.75) for trial in WHOLES))
-    Gate.parse(text, "1.0").check(history)
+    Gate.parse(text, "1.0").check(Findings.of_history(history).curves)
 
 
 def test_an_accuracy_that_is_not_reached_fails_with_both_numbers(history_of: Maker) -> None:
     history = history_of(a_start(WHOLES), *(finished(trial, 0.96998) for trial in WHOLES))
     with pytest.raises(SweepError) as caught:
-        Gate.parse("97%", "1.0").check(history)
+        Gate.parse("97%", "1.0").check(Findings.of_history(history).curves)
     assert caught.value.exit_code == 1
     assert str(caught.value) == "--fail-under: ratio 1.0: mean accuracy 96.998 % is under 97 %"
 
 
 def test_the_rounding_of_a_mean_fails_no_gate(history_of: Maker) -> None:
     history = history_of(a_start(WHOLES), *(finished(trial, 0.173) for trial in WHOLES))
-    Gate.parse("0.173", "1.0").check(history)
+    Gate.parse("0.173", "1.0").check(Findings.of_history(history).curves)
 
 
 def test_the_gate_looks_at_the_ratio_it_was_given(history_of: Maker) -> None:
     history = history_of(a_start([HALF, WHOLES[0]]), finished(HALF, 0.5), finished(WHOLES[0], 0.75))
-    Gate.parse("0.6", "100%").check(history)
+    Gate.parse("0.6", "100%").check(Findings.of_history(history).curves)
     with pytest.raises(SweepError, match="ratio 1/2: mean accuracy 50 % is under 60 %"):
-        Gate.parse("0.6", "1/2").check(history)
+        Gate.parse("0.6", "1/2").check(Findings.of_history(history).curves)
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.FINISHED])
@@ -66,11 +67,11 @@ def test_a_gate_fails_where_a_trial_has_not_finished(history_of: Maker, outcome:
     records = [] if outcome is Outcome.MISSING else [ended(WHOLES[2], outcome)]
     history = history_of(a_start(WHOLES), finished(WHOLES[0], 1.0), finished(WHOLES[1], 1.0), *records)
     with pytest.raises(SweepError, match="there is no such trial, or not every one has finished") as caught:
-        Gate.parse("0", "1.0").check(history)
+        Gate.parse("0", "1.0").check(Findings.of_history(history).curves)
     assert caught.value.exit_code == 1
 
 
 def test_a_gate_fails_where_there_is_no_such_ratio(history_of: Maker) -> None:
     history = history_of(a_start([HALF]), finished(HALF, 1.0))
     with pytest.raises(SweepError, match=r"ratio 1\.0: there is no such trial"):
-        Gate.parse("0", "1.0").check(history)
+        Gate.parse("0", "1.0").check(Findings.of_history(history).curves)

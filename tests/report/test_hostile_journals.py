@@ -11,14 +11,17 @@ import pytest
 from histories import a_start, a_trial, ended, finished
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tables import table_of
 
 from sweep.errors import MachineError, SweepError
-from sweep.report.export import to_csv, to_json, to_markdown
+from sweep.report.export_csv import to_csv
+from sweep.report.export_json import to_json
+from sweep.report.findings import Findings
 from sweep.report.gate import Gate
 from sweep.report.grid import draw
 from sweep.report.listing import sweeps_grid
+from sweep.report.markup import to_markdown
 from sweep.report.screen import Screen
-from sweep.report.table import make_table
 from sweep.store.catalogue import list_sweeps, read_sweep
 from sweep.store.journal import _checksum, replay
 
@@ -68,12 +71,12 @@ def look_at(results: Path) -> None:
     screen = Screen(file=StringIO())
     draw(sweeps_grid(list_sweeps(results), results), screen)
     _, history = read_sweep(results, "smoke")
-    table = make_table(history)
+    findings, table = Findings.of_history(history), table_of(history)
     draw(table, screen)
-    assert to_markdown(table)
-    assert to_csv(history)
-    assert json.loads(to_json(history))
-    Gate.parse("0.5", "1").check(history)
+    assert to_markdown([table])
+    assert to_csv(findings)
+    assert json.loads(to_json(findings))
+    Gate.parse("0.5", "1").check(findings.curves)
 
 
 def test_the_journal_itself_is_whole(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from histories import ENVIRONMENT, a_start, a_trial, ended, make_history, write_journal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tables import table_of
 
 from sweep import events
 from sweep.errors import Outcome
@@ -20,13 +21,15 @@ from sweep.plan.stages import make_plan
 from sweep.printable import one_line
 from sweep.recipe.duration import parse_ratios
 from sweep.recipe.library import load_recipe
-from sweep.report.export import to_csv, to_json, to_markdown
+from sweep.report.export_csv import to_csv
+from sweep.report.export_json import to_json
+from sweep.report.findings import Findings
 from sweep.report.grid import draw
 from sweep.report.listing import findings_grid, sweeps_grid
 from sweep.report.live import BarView, JsonView, LineView
+from sweep.report.markup import to_markdown
 from sweep.report.plan_view import plan_grid, plan_to_json
 from sweep.report.screen import Screen
-from sweep.report.table import make_table
 from sweep.store.catalogue import list_sweeps
 from sweep.store.history import History
 
@@ -89,7 +92,7 @@ def squeezed(text: str) -> str:
 @hostile
 @given(ANY)
 def test_the_table_shows_it_as_it_is(tmp_path: Path, text: str) -> None:
-    table = make_table(history_of(tmp_path, text))
+    table = table_of(history_of(tmp_path, text))
     assert_shown(text, drawn(lambda screen: draw(table, screen)))
     for width in (30, 60, 100):
         assert_shown("", drawn(lambda screen: draw(table, screen), force_terminal=True, color_system=None, width=width))
@@ -97,7 +100,7 @@ def test_the_table_shows_it_as_it_is(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_narrow_table_loses_nothing_of_it(tmp_path: Path, text: str) -> None:
-    table = make_table(history_of(tmp_path, text))
+    table = table_of(history_of(tmp_path, text))
     narrow = drawn(lambda screen: draw(table, screen), force_terminal=True, color_system=None, width=40)
     assert squeezed(one_line(text)) in squeezed(narrow)
 
@@ -105,15 +108,15 @@ def test_a_narrow_table_loses_nothing_of_it(tmp_path: Path, text: str) -> None:
 @hostile
 @given(ANY)
 def test_markdown_shows_it_as_it_is(tmp_path: Path, text: str) -> None:
-    output = to_markdown(make_table(history_of(tmp_path, text)))
-    assert not re.search(r"(?<!\\)(\\\\)*[<>`*\[\]&~]", output)
-    assert_shown(text, re.sub(r"\\([\\`*_\[\]<>|&~])", r"\1", output))
+    output = to_markdown([table_of(history_of(tmp_path, text))])
+    assert not re.search(r"(?<!\\)(\\\\)*[<>`*\[\]&~$]", output)
+    assert_shown(text, re.sub(r"\\([\\`*_\[\]<>|&~$])", r"\1", output))
 
 
 @hostile
 @given(ANY)
 def test_csv_holds_it_and_no_formula(tmp_path: Path, text: str) -> None:
-    output = to_csv(history_of(tmp_path, text))
+    output = to_csv(Findings.of_history(history_of(tmp_path, text)))
     [row] = csv.DictReader(StringIO(output, newline=""))
     assert_shown(text, output.replace('""', '"'))
     assert row["recipe"] in (one_line(text), "'" + one_line(text))
@@ -124,7 +127,7 @@ def test_csv_holds_it_and_no_formula(tmp_path: Path, text: str) -> None:
 @hostile
 @given(ANY)
 def test_json_holds_the_very_text(tmp_path: Path, text: str) -> None:
-    output = to_json(history_of(tmp_path, text))
+    output = to_json(Findings.of_history(history_of(tmp_path, text)))
     document = json.loads(output)
     assert_shown("", output)
     assert document["rows"][0]["recipe"] == document["environment"]["torch"] == text

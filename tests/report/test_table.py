@@ -3,11 +3,11 @@ from io import StringIO
 
 import pytest
 from histories import ENVIRONMENT, a_start, a_trial, ended, finished
+from tables import table_of
 
 from sweep.errors import Outcome
 from sweep.report.grid import Grid, draw
 from sweep.report.screen import Screen
-from sweep.report.table import make_table
 from sweep.store.history import History
 
 Maker = Callable[..., History]
@@ -18,6 +18,12 @@ HOSTILE = "x[/y] [bold]\x1b[31m=cmd|a\nb\r\u202e"
 
 def column(view: Grid, name: str) -> list[str]:
     return [row[view.headers.index(name)] for row in view.rows]
+
+
+def note(view: Grid, start: str) -> str:
+    """The one note that begins so."""
+    (found,) = [note for note in view.notes if note.startswith(start)]
+    return found
 
 
 def drawn(view: Grid, width: int = 200) -> str:
@@ -32,13 +38,13 @@ def test_a_sweep_is_a_row_a_ratio(history_of: Maker) -> None:
         *(finished(trial, accuracy, 20.0) for trial, accuracy in zip(HALVES, (0.5, 0.75, 1.0), strict=True)),
         finished(WHOLE, 0.875, 80.0, curve={100: 0.625}),
     )
-    view = make_table(history)
+    view = table_of(history)
     assert view.headers == (
-        *("ratio", "epochs", "steps", "train time", "cost", "accuracy (seeds)", "vs 1.0", "truncated", "outcome"),
+        *("ratio", "epochs", "steps", "train time", "cost", "accuracy (seeds)", "sd", "vs 1.0", "truncated"),
     )
     assert view.rows == (
-        ("0.5", "10", "100", "20.0 s", "0.25x", "75.00 ± 25.00 % (3)", "-12.50", "62.50 %", "finished"),
-        ("1.0", "20", "200", "1m 20s", "1.00x", "87.50 % (1)", "", "", "finished"),
+        ("0.5", "10", "100", "20.0 s", "0.25x", "75.00 ± 62.10 % (3)", "25.00", "-12.50", "62.50 %"),
+        ("1.0", "20", "200", "1m 20s", "1.00x", "87.50 % (1)", "", "", ""),
     )
     assert view.title == "mine: what training costs, and what it gives"
     assert any("truncated is what ratio 1.0 had reached" in note for note in view.notes)
@@ -46,30 +52,29 @@ def test_a_sweep_is_a_row_a_ratio(history_of: Maker) -> None:
 
 def test_where_it_was_trained_stands_below(history_of: Maker) -> None:
     there = {"environment": ENVIRONMENT.model_copy(update={"threads": 2})}
-    view = make_table(history_of(a_start([WHOLE], **there), finished(WHOLE).model_copy(update=there)))
-    assert view.notes[0].endswith("cpu (Some CPU), 2 threads, torch 2.6.0")
-    assert view.notes[0].startswith("recipe mine (")
+    view = table_of(history_of(a_start([WHOLE], **there), finished(WHOLE).model_copy(update=there)))
+    assert note(view, "recipe mine (").endswith("cpu (Some CPU), 2 threads, torch 2.6.0")
 
 
 def test_a_trial_of_another_set_up_is_marked_and_the_note_says_what_it_is_not_good_for(history_of: Maker) -> None:
     there = {"environment": ENVIRONMENT.model_copy(update={"threads": 2})}
     records = [finished(HALVES[0]), finished(HALVES[1]).model_copy(update=there), ended(HALVES[2])]
-    view = make_table(history_of(a_start([*HALVES, WHOLE]), *records, finished(WHOLE).model_copy(update=there)))
+    view = table_of(history_of(a_start([*HALVES, WHOLE]), *records, finished(WHOLE).model_copy(update=there)))
     crashed = "seed 2: crashed (SIGSEGV)"
     assert column(view, "outcome") == [
         f"2 of 3 finished; other set-up: seed 1; {crashed}",
-        "finished; other set-up: seed 0",
+        "other set-up: seed 0",
     ]
-    assert "cpu (Some CPU), 1 thread, torch" in view.notes[0]
-    [note] = [note for note in view.notes if note.startswith("other set-up")]
-    assert "(threads was 1, now 2)" in note
-    assert "need not have the bits" in note
-    assert "do not compare" in note
+    assert "cpu (Some CPU), 1 thread, torch" in note(view, "recipe mine")
+    said = note(view, "other set-up")
+    assert "(threads was 1, now 2)" in said
+    assert "need not have the bits" in said
+    assert "do not compare" in said
 
 
 def test_without_another_set_up_nothing_is_marked(history_of: Maker) -> None:
-    view = make_table(history_of(a_start([WHOLE]), finished(WHOLE)))
-    assert column(view, "outcome") == ["finished"]
+    view = table_of(history_of(a_start([WHOLE]), finished(WHOLE)))
+    assert "outcome" not in view.headers
     assert not [note for note in view.notes if "set-up" in note]
 
 
@@ -83,11 +88,11 @@ def test_several_jobs_and_several_kinds_of_device_stand_there_too(history_of: Ma
         finished(WHOLE).model_copy(update=on("Another")),
         a_start([HALVES[0], WHOLE]),
     )
-    assert "(One GPU, Another), 1 thread, torch 2.6.0, up to 2 trials at a time" in make_table(history).notes[0]
+    assert "(One GPU, Another), 1 thread, torch 2.6.0, up to 2 trials at a time" in note(table_of(history), "recipe")
 
 
 def test_the_realised_ratio_stands_beside_the_one_that_was_asked_for(history_of: Maker) -> None:
-    view = make_table(history_of(a_start([a_trial("0.33"), a_trial("1/2")])))
+    view = table_of(history_of(a_start([a_trial("0.33"), a_trial("1/2")])))
     assert column(view, "ratio") == ["0.33 (0.3)", "1/2"]
 
 
@@ -95,76 +100,75 @@ def test_the_realised_ratio_stands_beside_the_one_that_was_asked_for(history_of:
 def test_a_trial_that_did_not_finish_stays_in_the_table_with_its_reason(history_of: Maker, outcome: Outcome) -> None:
     records = [] if outcome is Outcome.MISSING else [ended(HALVES[1], outcome, "its reason")]
     history = history_of(a_start(HALVES), finished(HALVES[0]), finished(HALVES[2]), *records)
-    (row,) = make_table(history).rows
+    (row,) = table_of(history).rows
     reason = "missing" if outcome is Outcome.MISSING else "its reason"
     assert row[-1] == f"2 of 3 finished; seed 1: {reason}"
-    assert column(make_table(history), "accuracy (seeds)") == ["90.00 ± 0.00 % (2)"]
+    assert column(table_of(history), "accuracy (seeds)") == ["90.00 ± 0.00 % (2 of 3)"]
 
 
 def test_a_ratio_of_which_nothing_finished_shows_no_number(history_of: Maker) -> None:
-    view = make_table(history_of(a_start([HALVES[0], WHOLE], price=1.0), ended(HALVES[0]), finished(WHOLE)))
+    view = table_of(history_of(a_start([HALVES[0], WHOLE], price=1.0), ended(HALVES[0]), finished(WHOLE)))
     row = dict(zip(view.headers, view.rows[0], strict=True))
-    for name in ("train time", "cost", "dollars", "accuracy (seeds)", "vs 1.0", "truncated"):
+    for name in ("train time", "cost", "dollars", "accuracy (seeds)", "vs 1.0"):
         assert row[name] == "", name
+    assert "truncated" not in row  # nor has any other row
     assert (row["ratio"], row["steps"]) == ("0.5", "100")
 
 
 def test_without_ratio_one_the_relative_columns_are_blank_and_a_note_says_why(history_of: Maker) -> None:
-    view = make_table(history_of(a_start([HALVES[0]]), finished(HALVES[0])))
-    assert column(view, "cost") + column(view, "vs 1.0") + column(view, "truncated") == [""] * 3
-    assert view.notes[-1].startswith("no trial has ratio 1.0: cost, vs 1.0 and truncated need one")
+    view = table_of(history_of(a_start([HALVES[0]]), finished(HALVES[0])))
+    assert column(view, "cost") + column(view, "vs 1.0") == [""] * 2
+    assert note(view, "no trial has ratio 1.0: cost, vs 1.0 and truncated need one")
 
 
 @pytest.mark.parametrize("failed", [False, True])
 def test_a_baseline_that_did_not_finish_is_named_as_the_reason(history_of: Maker, failed: bool) -> None:
-    view = make_table(history_of(a_start([HALVES[0], WHOLE]), finished(HALVES[0]), *([ended(WHOLE)] if failed else [])))
+    view = table_of(history_of(a_start([HALVES[0], WHOLE]), finished(HALVES[0]), *([ended(WHOLE)] if failed else [])))
     assert column(view, "cost") + column(view, "vs 1.0") == [""] * 4
-    assert view.notes[-1].startswith("no trial at ratio 1.0 has finished: cost, vs 1.0 and truncated need one")
+    assert note(view, "no trial at ratio 1.0 has finished: cost, vs 1.0 and truncated need one")
 
 
 def test_a_baseline_of_which_one_seed_finished_needs_no_excuse(history_of: Maker) -> None:
     other = a_trial("1.0", seed=1)
-    view = make_table(
-        history_of(a_start([HALVES[0], WHOLE, other]), finished(HALVES[0]), finished(WHOLE), ended(other))
-    )
+    view = table_of(history_of(a_start([HALVES[0], WHOLE, other]), finished(HALVES[0]), finished(WHOLE), ended(other)))
     assert column(view, "cost") == ["0.50x", "1.00x"]
     assert not any("need one" in note for note in view.notes)
 
 
 def test_dollars_are_shown_only_with_a_price(history_of: Maker) -> None:
     records = (a_start([WHOLE]), finished(WHOLE, seconds=1800.0))
-    assert "dollars" not in make_table(history_of(*records)).headers
-    priced = make_table(history_of(a_start([WHOLE], price=2.5)))
+    assert "dollars" not in table_of(history_of(*records)).headers
+    priced = table_of(history_of(a_start([WHOLE], price=2.5)))
     assert column(priced, "dollars") == ["$1.25"]
 
 
 def test_the_method_is_shown_where_there_are_several(history_of: Maker) -> None:
-    assert "method" not in make_table(history_of(a_start([WHOLE]))).headers
-    view = make_table(history_of(a_start([a_trial("1.0", method="steps")])))
+    assert "method" not in table_of(history_of(a_start([WHOLE]))).headers
+    view = table_of(history_of(a_start([a_trial("1.0", method="steps")])))
     assert column(view, "method") == ["epochs", "steps"]
 
 
 @pytest.mark.parametrize(("share", "is_clean"), [(0.02, True), (0.1, True), (0.11, False), (0.9, False)])
 def test_contention_is_complained_of_above_ten_percent(history_of: Maker, share: float, is_clean: bool) -> None:
-    view = make_table(history_of(a_start([WHOLE]), finished(WHOLE, contention=share)))
+    view = table_of(history_of(a_start([WHOLE]), finished(WHOLE, contention=share)))
     (note,) = (note for note in view.notes if note.startswith("contention"))
     assert f"{100 * share:.0f} %" in note
     assert ("not clean" not in note) == is_clean
 
 
 def test_contention_that_is_not_known_is_said_to_be(history_of: Maker) -> None:
-    view = make_table(history_of(a_start([WHOLE]), finished(WHOLE, contention=None)))
+    view = table_of(history_of(a_start([WHOLE]), finished(WHOLE, contention=None)))
     assert "contention: not known" in view.notes
 
 
 def test_damaged_records_are_named_by_line(history_of: Maker) -> None:
     history = history_of(a_start([WHOLE]))
     damaged = History(history.starts, history.stages, (2, 5))
-    assert "damaged records in the journal were ignored (line 2, 5)" in make_table(damaged).notes
+    assert "damaged records in the journal were ignored (line 2, 5)" in table_of(damaged).notes
 
 
 def test_what_was_drawn_holds_every_cell_and_note(history_of: Maker) -> None:
-    view = make_table(history_of(a_start([HALVES[0], WHOLE]), finished(WHOLE), ended(HALVES[0])))
+    view = table_of(history_of(a_start([HALVES[0], WHOLE]), finished(WHOLE), ended(HALVES[0])))
     text = drawn(view)
     for part in (view.title, *view.headers, *(cell for row in view.rows for cell in row), *view.notes):
         assert part in text
@@ -172,7 +176,7 @@ def test_what_was_drawn_holds_every_cell_and_note(history_of: Maker) -> None:
 
 @pytest.mark.parametrize("width", [20, 40, 200])
 def test_hostile_names_and_reasons_come_out_harmless(history_of: Maker, width: int) -> None:
-    view = make_table(history_of(a_start([WHOLE], recipe_name=HOSTILE), ended(WHOLE, reason=HOSTILE)))
+    view = table_of(history_of(a_start([WHOLE], recipe_name=HOSTILE), ended(WHOLE, reason=HOSTILE)))
     for text in (view.title, *view.rows[0], *view.notes):
         assert not {"\x1b", "\n", "\r", "\u202e"} & set(text)
     text = drawn(view, width)
@@ -182,5 +186,5 @@ def test_hostile_names_and_reasons_come_out_harmless(history_of: Maker, width: i
 
 
 def test_a_hostile_reason_is_shown_as_it_is_spelt(history_of: Maker) -> None:
-    text = drawn(make_table(history_of(a_start([WHOLE]), ended(WHOLE, reason=HOSTILE))))
+    text = drawn(table_of(history_of(a_start([WHOLE]), ended(WHOLE, reason=HOSTILE))))
     assert "seed 0: x[/y] [bold]\\x1b[31m=cmd|a b\\x0d\\u202e" in text

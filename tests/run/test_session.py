@@ -451,7 +451,7 @@ def test_a_damaged_start_record_is_written_anew_and_nothing_trains_again(tmp_pat
     run(tmp_path, FakeExecutor())
     journal = tmp_path / "smoke" / "journal.jsonl"
     first, *rest = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join([first.replace(b'"format":3', b'"format":0'), *rest]))
+    journal.write_bytes(b"".join([first.replace(b'"order_seed":', b'"order_sead":'), *rest]))
     executor = FakeExecutor()
     done = run(tmp_path, executor)
     assert done.is_complete

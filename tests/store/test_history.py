@@ -93,6 +93,22 @@ def test_a_trial_costs_the_sum_of_the_stages_on_its_path(history_of: Maker) -> N
 
 
 @pytest.mark.parametrize(
+    ("trunk", "tip", "total"),
+    [(20.5, 5.25, 25.75), (None, 5.25, None), (20.5, None, None), (None, None, None)],
+)
+def test_a_trials_joules_are_known_where_those_of_its_whole_path_are(
+    history_of: Maker, trunk: float | None, tip: float | None, total: float | None
+) -> None:
+    trial = WHOLE.model_copy(update={"stages": ("trunk", "tip")})
+    records = [
+        finished(WHOLE, joules=joules).model_copy(update={"stage": stage})
+        for stage, joules in (("trunk", trunk), ("tip", tip))
+    ]
+    (result,) = history_of(a_start([trial]), *records).results
+    assert result.joules == total
+
+
+@pytest.mark.parametrize(
     ("tip", "outcome"), [(None, Outcome.MISSING), (Outcome.CRASHED, Outcome.CRASHED), (Outcome.DIVERGED,) * 2]
 )
 def test_a_trial_is_not_done_before_the_whole_path_is(history_of: Maker, tip: Outcome | None, outcome: Outcome) -> None:

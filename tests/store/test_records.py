@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import BaseModel, ValidationError
 
-from sweep.store.records import Evaluations, PrepareJob, StageJob, decode_rates, encode_rates
+from sweep.store.records import Evaluations, Measurement, PrepareJob, StageJob, decode_rates, encode_rates
 
 RECORDS = [
     ENVIRONMENT,
@@ -52,6 +52,14 @@ def test_what_is_not_finite_is_no_measurement(field: str, value: float) -> None:
     values: dict[str, Any] = a_measurement(200, 0.9, 50.0).model_dump() | {field: value}
     with pytest.raises(ValidationError, match=field):
         type(a_measurement(200, 0.9, 50.0)).model_validate(values)
+
+
+@pytest.mark.parametrize("joules", [0.0, -1.0, float("nan"), float("inf")])
+def test_energy_that_was_not_measured_is_never_0(joules: float) -> None:
+    values: dict[str, Any] = a_measurement(200, 0.9, 50.0).model_dump()
+    assert Measurement.model_validate(values | {"joules": None}).joules is None
+    with pytest.raises(ValidationError, match="joules"):
+        Measurement.model_validate(values | {"joules": joules})
 
 
 @given(arrays(np.float64, st.integers(0, 50), elements=st.floats(allow_nan=False)))

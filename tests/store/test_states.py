@@ -120,6 +120,13 @@ def test_another_versions_checkpoint_is_refused(states: StageStates, change: dic
         states.read(400)
 
 
+def test_a_checkpoint_of_the_format_before_is_read(states: StageStates) -> None:
+    header = {"format": 2, "step": 400, "origin": origin_of(states).model_dump()}
+    put(states, 400, whole(json.dumps(header).encode()))
+    assert bytes(states.read(400)) == CONTENT
+    assert states.origin(400) == origin_of(states)
+
+
 @pytest.mark.parametrize("content", [b"", b" ", b"\n", CONTENT, whole(b""), whole(b"[]"), _checksum(b"") + b" "])
 def test_whatever_is_found_in_its_place_is_refused(states: StageStates, content: bytes) -> None:
     put(states, 400, content)

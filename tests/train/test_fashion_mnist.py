@@ -31,6 +31,7 @@ def test_its_images_are_as_many_and_as_bright_as_the_table_says(fashion_mnist):
     assert evaluation.labels.bincount().tolist() == [1000] * 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["fashion_mnist", "fashion_mnist_wsd"])
 def test_its_recipes_train_on_it(sweep, fashion_mnist, tmp_path, recipe):
     short = ("--set", "epochs=2", "--set", "lr_warmup_epochs=40ba", "--method", "samples", "--ratios", "0.1")

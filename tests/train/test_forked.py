@@ -89,6 +89,7 @@ def test_a_plain_loop_gives_the_weights_of_runs_that_share(schedule, tmp_path, p
         check_against_plain_loop(done.plan.loaded.recipe, rates, result)
 
 
+@pytest.mark.slow
 def test_forks_that_are_taken_up_by_another_process_are_equal_too(sweep, tmp_path):
     options = ("smoke", "--ratios", "0.5,0.75,1", "--threads", "1", "--results", tmp_path, "--keep", "none")
     options += ("--set", "lr_scheduler=wsd", "--set", "min_shared_steps=1")

@@ -1,0 +1,26 @@
+"""The frame as CSV: one row a trial, numbers exact, and empty what was not measured. `csv_table.py` reads it back.
+
+Control characters are written out (`\\x1b`). A text that a spreadsheet would compute (`=…`, `+…`, `-…`, `@…`) has an
+apostrophe before it, as OWASP advises: that changes the text, but only that of a name which somebody chose so.
+"""
+
+from __future__ import annotations
+
+from sweep.printable import one_line
+from sweep.report.csv_cells import FORMULA_STARTS
+from sweep.report.findings import Findings
+from sweep.report.frame import COLUMNS, EXTRA_COLUMNS
+
+
+def to_csv(findings: Findings) -> str:
+    """Every trial, with all that the table is made of."""
+    frame = findings.frame[[*COLUMNS, *EXTRA_COLUMNS]].copy()
+    for column in frame.select_dtypes(exclude="number"):
+        frame[column] = frame[column].map(_text, na_action="ignore")
+    text: str = frame.to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def _text(value: object) -> str:
+    text = one_line(str(value))
+    return f"'{text}" if text.lstrip().startswith(FORMULA_STARTS) else text

@@ -1,0 +1,89 @@
+"""How to train a sweep again, from its journal alone: its recipe as a file, and the commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import count, groupby
+
+import yaml
+
+from sweep.recipe.library import load_recipe, shipped_recipes
+from sweep.recipe.schema import Recipe
+from sweep.store.history import History
+from sweep.store.records import TrialEntry
+
+_Grid = dict[tuple[str, tuple[int, int]], list[str]]
+
+
+def recipe_file(history: History) -> tuple[str, str]:
+    """The name of the file and its content: every key that the recipe has, so that no default of a later version can
+    change it."""
+    start = history.starts[-1]
+    keys = {key: value for key, value in start.recipe.items() if value is not None}
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", start.recipe_name).strip("_") or "recipe"
+    return f"{name}.yaml", yaml.safe_dump(keys, sort_keys=False, allow_unicode=True)
+
+
+def commands(history: History) -> list[str]:
+    """The `sweep run` commands that plan exactly the sweep's trials, on as many threads and jobs.
+
+    A shipped recipe that has not changed is called by its name, any other one by the file of `recipe_file`.
+    """
+    start, first = history.starts[-1], history.starts[0].environment
+    shipped = _shipped(start.recipe_name, start.fingerprint)
+    recipe = start.recipe_name if shipped else f"./{recipe_file(history)[0]}"
+    seed = shipped.seed if shipped else start.recipe.get("seed")
+    jobs = max(start.jobs for start in history.starts)
+    own = [*_changed("jobs", jobs, 1), "--threads", str(first.threads)]
+    if shipped and start.price not in (None, shipped.price):
+        own += ["--price", str(start.price)]
+    device = [] if first.device_kind == "cpu" else ["--device", first.device_kind]
+    return [
+        shlex.join([*("sweep", "run", recipe), *_grid(method, seeds, ratios, seed), *own, *device])
+        for (method, seeds), ratios in _grids(history.trials).items()
+    ]
+
+
+def _shipped(name: str, fingerprint: str) -> Recipe | None:
+    """The shipped recipe of that name, if it is the same one."""
+    if name not in shipped_recipes():
+        return None
+    recipe = load_recipe(name).recipe
+    return recipe if recipe.fingerprint == fingerprint else None
+
+
+def _grids(trials: Iterable[TrialEntry]) -> _Grid:
+    """Ratios by method and by first and last seed: a grid each, since a command trains every ratio with every seed."""
+    seeds: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for entry in trials:
+        seeds[entry.method, entry.ratio].append(entry.seed)
+    grids: _Grid = defaultdict(list)
+    for (method, ratio), there in seeds.items():
+        for ends in _runs(sorted(there)):
+            grids[method, ends].append(ratio)
+    return grids
+
+
+def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last of each run of numbers without a gap."""
+    counter = count()
+    for _, run in groupby(numbers, key=lambda number: number - next(counter)):
+        together = list(run)
+        yield together[0], together[-1]
+
+
+def _grid(method: str, seeds: tuple[int, int], ratios: list[str], seed: int | None) -> list[str]:
+    return ["--ratios", ",".join(ratios), *_seeds(seeds, seed), "--method", method]
+
+
+def _seeds(ends: tuple[int, int], own: int | None) -> list[str]:
+    first, last = ends
+    begin = [] if own == first else ["--set", f"seed={first}"]
+    return [*_changed("seeds", last - first + 1, 1), *begin]
+
+
+def _changed(option: str, value: int, default: int) -> list[str]:
+    return [] if value == default else [f"--{option}", str(value)]

@@ -1,0 +1,232 @@
+"""What the trials of one length say: means over seeds, and how it stands to the baseline and to the length before.
+
+A trial that failed takes no part in any mean, and is counted beside it. Intervals are `sweep/report/intervals.py`'s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from sweep.errors import Outcome
+from sweep.report.intervals import Estimate, Noise, Sample
+
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class RatioSummary:
+    """One ratio over its seeds; what cannot be known is None.
+
+    Accuracies are in 0..1, `points` percentage points; each `ci95` is half a 95 % interval. `relative_cost` and
+    `points` are against the baseline. `points_per_hour`, `_per_dollar` and `_per_doubling` are what the time since the
+    next shorter length has bought. `is_on_front`: no other length is as cheap and as accurate, and better in one.
+    `failures` are the sentences of trials that did not finish; `mixed_seeds` those that were trained on another set-up
+    than the sweep began with.
+    """
+
+    ratio_text: str
+    ratio: float
+    realised_ratio: float
+    is_baseline: bool
+    epochs: float | None
+    steps: int | None
+    num_trials: int
+    sample: Sample
+    train_seconds: float | None
+    relative_cost: float | None
+    dollars: float | None
+    joules: float | None
+    accuracy_ci95: float | None
+    points: float | None
+    points_ci95: float | None
+    truncated_accuracy: float | None
+    points_per_hour: float | None
+    points_per_dollar: float | None
+    points_per_doubling: float | None
+    points_per_doubling_ci95: float | None
+    is_on_front: bool
+    failures: tuple[str, ...]
+    mixed_seeds: tuple[int | None, ...]
+
+    @property
+    def num_finished(self) -> int:
+        return len(self.sample)
+
+    @property
+    def accuracy(self) -> float | None:
+        """The mean over seeds."""
+        return self.sample.mean if len(self.sample) else None
+
+    @property
+    def accuracy_sd(self) -> float | None:
+        """The standard deviation over seeds, with n - 1."""
+        return self.sample.sd
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether a trial of it has finished, and took time."""
+        return bool(self.num_finished and self.train_seconds)
+
+
+def in_points(estimate: Estimate) -> Estimate:
+    """An accuracy in 0..1 as percentage points."""
+    ci95 = None if estimate.ci95 is None else 100 * estimate.ci95
+    return Estimate(100 * estimate.value, ci95, estimate.is_paired)
+
+
+def summarise(trials: pd.DataFrame) -> tuple[tuple[RatioSummary, ...], Noise]:
+    """Each length of one recipe and method, the shortest first, and what seeds do to all of them."""
+    lengths = _lengths(trials)
+    noise = Noise.of([length.sample for length in lengths])
+    return tuple(_summaries(lengths, noise)), noise
+
+
+def _lengths(trials: pd.DataFrame) -> list[_Length]:
+    """Its trials by length, the shortest first."""
+    groups: dict[tuple[float, int], list[dict[Any, Any]]] = defaultdict(list)
+    for row in trials.to_dict("records"):
+        # By examples too: two shares of them can fill the same number of batches.
+        groups[row["realised_ratio"], _whole(row["examples"]) or 0].append(row)
+    return [_Length.of(groups[key]) for key in sorted(groups)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Length:
+    """One length's trials, before anything is compared."""
+
+    first: dict[Any, Any]
+    sample: Sample
+    num_trials: int
+    means: dict[str, float | None]
+    failures: tuple[str, ...]
+    mixed_seeds: tuple[int | None, ...]
+
+    @classmethod
+    def of(cls, rows: list[dict[Any, Any]]) -> _Length:
+        finished = [row for row in rows if row["outcome"] == Outcome.FINISHED]
+        return cls(
+            first=rows[0],
+            sample=Sample(
+                tuple(_whole(row["seed"]) for row in finished), tuple(float(row["accuracy"]) for row in finished)
+            ),
+            num_trials=len(rows),
+            means={key: _mean(row[key] for row in finished) for key in _AVERAGED},
+            failures=tuple(_failure(row) for row in rows if row["outcome"] != Outcome.FINISHED),
+            mixed_seeds=tuple(_whole(row["seed"]) for row in rows if isinstance(row["other_set_up"], str)),
+        )
+
+    @property
+    def is_measured(self) -> bool:
+        return bool(len(self.sample) and self.means["train_seconds"])
+
+    def cost_and_quality(self) -> tuple[float, float]:
+        """What to sort by: of two that cost the same the more accurate one first."""
+        return (self.means["train_seconds"] or 0.0, -self.sample.mean)
+
+
+_AVERAGED = ("train_seconds", "dollars", "joules", "truncated_accuracy")
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    known = [value for value in values if not math.isnan(value)]
+    return math.fsum(known) / len(known) if known else None
+
+
+def _known(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _whole(value: Any) -> int | None:
+    return None if pd.isna(value) else int(value)
+
+
+def _failure(row: dict[Any, Any]) -> str:
+    reason = row["reason"] if isinstance(row["reason"], str) else row["outcome"]
+    seed = _whole(row["seed"])
+    return f"seed {seed}: {reason}" if seed is not None else f"a trial: {reason}"
+
+
+def _summaries(lengths: list[_Length], noise: Noise) -> Iterable[RatioSummary]:
+    baseline = next((length for length in lengths if length.first["is_baseline"]), None)
+    front = set(_front(lengths))
+    previous: _Length | None = None
+    for length in lengths:
+        yield _summary(length, noise, baseline, previous, is_on_front=length in front)
+        if length.is_measured:
+            previous = length
+
+
+def _front(lengths: Sequence[_Length]) -> list[_Length]:
+    """The lengths that no other one is as cheap and as accurate as, and better in one of the two."""
+    front: list[_Length] = []
+    for length in sorted((length for length in lengths if length.is_measured), key=_Length.cost_and_quality):
+        last = front[-1] if front else None
+        is_better = last is None or length.sample.mean > last.sample.mean
+        if is_better or (last and length.cost_and_quality() == last.cost_and_quality()):
+            front.append(length)
+    return front
+
+
+def _summary(
+    length: _Length, noise: Noise, baseline: _Length | None, previous: _Length | None, is_on_front: bool
+) -> RatioSummary:
+    first, cost = length.first, length.means["train_seconds"]
+    gain = in_points(noise.difference(length.sample, previous.sample)) if previous and length.is_measured else None
+    against = _against(length, noise, baseline)
+    doublings = _doublings(length, previous)
+    return RatioSummary(
+        ratio_text=str(first["ratio_text"]),
+        ratio=float(first["ratio"]),
+        realised_ratio=float(first["realised_ratio"]),
+        is_baseline=bool(first["is_baseline"]),
+        epochs=_known(first["epochs"]),
+        steps=_whole(first["steps"]),
+        num_trials=length.num_trials,
+        sample=length.sample,
+        train_seconds=cost,
+        relative_cost=_quotient(cost, baseline.means["train_seconds"] if baseline else None),
+        dollars=length.means["dollars"],
+        joules=length.means["joules"],
+        accuracy_ci95=noise.mean(length.sample).ci95 if len(length.sample) else None,
+        points=against.value if against else None,
+        points_ci95=against.ci95 if against else None,
+        truncated_accuracy=length.means["truncated_accuracy"],
+        points_per_hour=_gain_per(gain, _further(length, previous, "train_seconds"), _HOUR),
+        points_per_dollar=_gain_per(gain, _further(length, previous, "dollars")),
+        points_per_doubling=_gain_per(gain, doublings),
+        points_per_doubling_ci95=gain.ci95 / doublings if gain and gain.ci95 is not None and doublings else None,
+        is_on_front=is_on_front,
+        failures=length.failures,
+        mixed_seeds=length.mixed_seeds,
+    )
+
+
+def _against(length: _Length, noise: Noise, baseline: _Length | None) -> Estimate | None:
+    if baseline is None or length is baseline or not len(length.sample) or not len(baseline.sample):
+        return None
+    return in_points(noise.difference(length.sample, baseline.sample))
+
+
+def _further(length: _Length, previous: _Length | None, what: str) -> float | None:
+    """How much more of a cost than the next shorter length; None where it is no more."""
+    now, before = length.means[what], previous.means[what] if previous else None
+    return now - before if now is not None and before is not None and now > before else None
+
+
+def _doublings(length: _Length, previous: _Length | None) -> float | None:
+    seconds = _quotient(length.means["train_seconds"], previous.means["train_seconds"] if previous else None)
+    return math.log2(seconds) if seconds is not None and seconds > 1 else None
+
+
+def _gain_per(gain: Estimate | None, amount: float | None, unit: float = 1.0) -> float | None:
+    return gain.value / (amount / unit) if gain is not None and amount else None
+
+
+def _quotient(value: float | None, by: float | None) -> float | None:
+    return value / by if value is not None and by else None
