@@ -264,6 +264,7 @@ def test_a_diverged_trial_is_a_row_and_the_others_go_on(sweep, tmp_path):
     assert "steps to train" not in again.stderr
 
 
+@pytest.mark.slow
 def test_the_default_recipe_keeps_what_it_promises(sweep, tmp_path):
     assert sweep("run", "--ratios", "0.25,1.0", "--seeds", "3", "--results", tmp_path).returncode == 0
     assert sweep("report", "digits", "--results", tmp_path, "--fail-under", "97%").returncode == 0
@@ -390,6 +391,7 @@ def test_a_damaged_sweep_is_not_called_absent(sweep, smoke_results, tmp_path):
     assert_refused(sweep("report", "smoke", "--results", tmp_path / "results"), 3, "damaged", "sweep run repairs it")
 
 
+@pytest.mark.slow
 def test_jobs_train_the_same_weights_as_one_after_the_other(sweep, smoke_results, tmp_path):
     run = sweep("run", "smoke", "--ratios", "0.5,1.0", "--seeds", "2", "--jobs", "2", "--results", tmp_path)
     assert run.returncode == 0, run.stderr

@@ -66,6 +66,7 @@ def test_a_sweep_leaves_its_rows_and_its_table_and_no_bar(on_terminal, tmp_path,
         assert words in " ".join(text.split())
 
 
+@pytest.mark.slow
 def test_while_it_runs_every_job_has_a_line_of_its_own(on_terminal, tmp_path):
     _, said = on_terminal(
         "run", "smoke", "--ratios", "0.9,1.0", "--jobs", "2", "--set", "epochs=40", "--results", tmp_path, columns=80

@@ -42,10 +42,10 @@ def _times_cheaper_text(times: Interval) -> str:
     ends = ends_text(times, times_text)
     if round(times.value, 9) == 1.0:
         return "at the same cost"
-    if times.low == -math.inf and times.includes(1.0):
+    if times.low == -math.inf and times.ties_with(1.0):
         doubt = "by the means; within what seeds do, it may not reach it"
         return f"{times_text(times.value)} cheaper{_in_brackets(f'{ends}, {doubt}' if ends else doubt)}"
-    if times.includes(1.0):
+    if times.ties_with(1.0):
         return f"at a cost that is a tie ({times_text(times.value)} cheaper, {ends})"
     if times.value > 1:
         return f"{times_text(times.value)} cheaper{_in_brackets(ends)}"
@@ -93,7 +93,7 @@ def _quality_text(comparison: Comparison) -> str:
 
 def _better_text(points: Interval) -> str:
     ends = ends_text(points, signed_text)
-    if points.includes(0.0):
+    if points.ties_with(0.0):
         return f"a tie ({signed_text(points.value)} points, {ends})"
     if not round(points.value, 9):
         return "as accurate"
@@ -113,7 +113,7 @@ def _mean_cost_text(comparison: Comparison) -> str:
     change, common = comparison.cost_change, comparison.quality_range
     if change is None or common is None:
         return f"no range of quality in common with {comparison.old.name}"
-    ends, tie = _in_brackets(ends_text(change, change_text)), ", a tie" if change.includes(0.0) else ""
+    ends, tie = _in_brackets(ends_text(change, change_text)), ", a tie" if change.ties_with(0.0) else ""
     low, high = (f"{100 * end:.2f}" for end in common)
     return f"cost {change_text(change.value)}{ends}{tie}, from {low} to {high} %"
 
@@ -122,7 +122,7 @@ def _mean_quality_text(comparison: Comparison) -> str:
     points, common = comparison.mean_points, comparison.cost_range
     if points is None or common is None:
         return f"no range of cost in common with {comparison.old.name}"
-    ends, tie = _in_brackets(ends_text(points, signed_text)), ", a tie" if points.includes(0.0) else ""
+    ends, tie = _in_brackets(ends_text(points, signed_text)), ", a tie" if points.ties_with(0.0) else ""
     low, high = (duration_text(end) for end in common)
     return f"{signed_text(points.value)} points{ends}{tie}, from {low} to {high}"
 

@@ -36,10 +36,12 @@ class Interval:
     high: float | None
 
     def includes(self, number: float) -> bool:
-        """Whether it lies inside; of an interval without an end on either side that says nothing."""
-        if self.low is None or self.high is None or (math.isinf(self.low) and math.isinf(self.high)):
-            return False
-        return self.low <= number <= self.high
+        """Whether it lies inside: never where the ends are not known."""
+        return self.low is not None and self.high is not None and self.low <= number <= self.high
+
+    def ties_with(self, number: float) -> bool:
+        """Whether it lies inside, and at least one end is there: without any, the interval says nothing of a tie."""
+        return self.includes(number) and not (self.low == -math.inf and self.high == math.inf)
 
     def map(self, function: Callable[[float], float]) -> Interval:
         """Of what is a rising function of the number. An end that is not there stays away."""

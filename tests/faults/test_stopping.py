@@ -26,6 +26,7 @@ def test_a_signal_ends_the_worker_and_prints_the_partial_table(start_training, t
     assert {result.outcome.value for result in history.results} == {"interrupted", "missing"}
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_workers_of_all_jobs(start, tmp_path, wait_until):
     sweep = start(*LONG, "--jobs", "2")
     wait_for_line(sweep.stderr, "steps to train")
@@ -40,6 +41,7 @@ def test_a_signal_ends_the_workers_of_all_jobs(start, tmp_path, wait_until):
     assert [result.outcome.value for result in check_invariants(tmp_path).results] == ["interrupted"] * 2
 
 
+@pytest.mark.slow
 def test_a_signal_while_the_worker_still_starts_ends_it_too(start, wait_until):
     sweep = start(*LONG)
     wait_until(lambda: workers_of(sweep.pid))

@@ -156,8 +156,8 @@ def test_a_curve_compared_with_itself_costs_the_same_however_noisy_it_is() -> No
 
 
 def test_an_interval_without_ends_is_no_tie() -> None:
-    assert not Interval(0.1, -math.inf, math.inf).includes(0.0)
-    assert Interval(0.1, -math.inf, 0.2).includes(0.0)
+    assert not Interval(0.1, -math.inf, math.inf).ties_with(0.0)
+    assert Interval(0.1, -math.inf, 0.2).ties_with(0.0)
 
 
 def test_averages_name_their_ranges_or_that_there_is_none() -> None:
