@@ -40,16 +40,22 @@ class Storm:
         self.troubles = []
 
     def break_over(self, sweeps, num_kills):
-        """Kill sweeps until so many SIGKILLs have hit; the last one is left to finish."""
+        """Kill sweeps until so many SIGKILLs have hit, a worker and a sweep among them; the last one is left to
+        finish."""
         if not num_kills:
             return
         place = self._settle(f"{sweeps.name}-untouched")
         assert sweeps.start(place, jobs=1, checkpoint_every=0).end() == 0
         untouched = Ledger(_journal(place)).measured()
         goal, number = self.counts["kills"] + num_kills, 0
-        while self.counts["kills"] < goal:
+        while self._blows_until(goal):
             number += 1
             self._one_sweep(sweeps, self._settle(f"{sweeps.name}-{number}"), untouched, goal)
+
+    def _blows_until(self, goal):
+        return self.counts["kills"] < goal or not all(
+            self.counts[f"kills of {whose}"] for whose in ("sweeps", "workers")
+        )
 
     def _settle(self, name):
         """A folder for one sweep, with things around its own that are none of its business."""
@@ -62,7 +68,7 @@ class Storm:
     def _one_sweep(self, sweeps, place, untouched, goal):
         ledger = Ledger(_journal(place), untouched)
         around = snapshot(place, apart=place / "results" / "smoke")
-        while self._one_run(sweeps, place, ledger, self.counts["kills"] < goal) != 0:
+        while self._one_run(sweeps, place, ledger, self._blows_until(goal)) != 0:
             pass
         ledger.check_done()
         self._check_folder(place, around, ledger)
