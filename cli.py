@@ -94,6 +94,7 @@ Method = Annotated[str | None, typer.Option(help="What a ratio scales: epochs, s
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 Jobs = Annotated[str, typer.Option(metavar="N|auto", help="How many trials to train at a time.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of each training process; default: cores / jobs.")]
+Workers = Annotated[int | None, typer.Option(help="Processes that decode and augment images; default: the threads.")]
 DataPath = Annotated[str | None, typer.Option(help="The folder that holds the dataset; default: the recipe's.")]
 Price = Annotated[float | None, typer.Option(help="Dollars for an hour of one device.")]
 Results = Annotated[Path, typer.Option(help="The folder that sweeps are kept in.")]
@@ -104,6 +105,8 @@ Columns = Annotated[
     str | None, typer.Option(metavar="OURS=THEIRS,…", help="What a CSV calls its columns: recipe=arch,accuracy=top1.")
 ]
 BaselineEpochs = Annotated[float | None, typer.Option(help="Epochs of ratio 1, where a CSV has epochs and no ratio.")]
+MetricName = Annotated[str | None, typer.Option("--metric", help="The column that a CSV is judged by: val_loss.")]
+Mode = Annotated[str | None, typer.Option(metavar="min|max", help="Whether less or more of --metric is better.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe.")]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE.png|svg|pdf|html", help="Draw cost against quality into this file.")
@@ -120,6 +123,7 @@ def run(
     device: Device = "auto",
     jobs: Jobs = "1",
     threads: Threads = None,
+    workers: Workers = None,
     data_path: DataPath = None,
     price: Price = None,
     results: Results = Path("results"),
@@ -169,6 +173,7 @@ def plan(
     device: Device = "auto",
     jobs: Jobs = "1",
     threads: Threads = None,
+    workers: Workers = None,
     data_path: DataPath = None,
     price: Price = None,
     results: Results = Path("results"),
@@ -177,7 +182,10 @@ def plan(
     share: Share = True,
     settings: Settings = None,
     output: Annotated[PlanFormat, typer.Option("--format", help="How to print it.")] = PlanFormat.TABLE,
-    rates: Annotated[Path | None, typer.Option(help="Write every step's learning rate to this CSV file.")] = None,
+    rates: Annotated[
+        Path | None,
+        typer.Option(help="Write every step's learning rate, and what else is scheduled, to this CSV file."),
+    ] = None,
 ) -> None:
     """Show what `sweep run` with the same arguments would train, and train nothing."""
     from sweep.api import plan_sweep, write_rates
@@ -201,9 +209,14 @@ def report(
     fail_under: Annotated[
         str | None, typer.Option(help="Exit with 1 when the mean accuracy is lower: 0.97 or 97%.")
     ] = None,
-    at: Annotated[str | None, typer.Option(help="The ratio that --fail-under looks at; default: 1.")] = None,
+    fail_over: Annotated[
+        str | None, typer.Option(help="The same for a metric of which less is better: the mean is higher.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(help="The ratio that these look at; default: 1.")] = None,
     columns: Columns = None,
     baseline_epochs: BaselineEpochs = None,
+    metric: MetricName = None,
+    mode: Mode = None,
     html: Annotated[Path | None, typer.Option(help="Write the whole report as one page for a browser.")] = None,
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write TensorBoard event files to a new folder.")
@@ -211,7 +224,10 @@ def report(
     predict: Annotated[
         str | None, typer.Option(metavar="RATIOS", help="Fit a curve, and say what it gives at these ratios.")
     ] = None,
-    within_points: Annotated[float, typer.Option(help="Percentage points that a shorter run may lose.")] = 0.5,
+    within_points: Annotated[
+        float | None,
+        typer.Option(help="Points that a shorter run may lose: of accuracy 0.5, of another metric 1 % of ratio 1's."),
+    ] = None,
     plot: Plot = None,
     chart: Annotated[bool, typer.Option("--chart", help="Draw cost against quality below the table.")] = False,
 ) -> None:
@@ -231,9 +247,12 @@ def report(
         within_points,
         outputs,
         chart,
+        fail_over,
+        metric,
+        mode,
     )
     asked = request.read()
-    findings = asked.source.read(sweep)
+    findings = asked.read(sweep)
     _print_report(findings, output)
     if chart:
         _draw_chart(findings)
@@ -252,6 +271,8 @@ def compare(
     results: Results = Path("results"),
     columns: Columns = None,
     baseline_epochs: BaselineEpochs = None,
+    metric: MetricName = None,
+    mode: Mode = None,
     output: Annotated[CompareFormat, typer.Option("--format", help="How to print it.")] = CompareFormat.TABLE,
     allow_mixed: Annotated[
         bool, typer.Option("--allow-mixed", help="Compare sweeps of different devices or datasets all the same.")
@@ -270,7 +291,10 @@ def compare(
 
     gate = ComparisonGate.parse(fail_if_worse) if fail_if_worse is not None else None
     picture = _picture(plot)
-    lineup = line_up(Source(results, columns, baseline_epochs).read_all(sweeps), allow_mixed)
+    source = Source(results, columns, baseline_epochs, metric=metric, mode=mode)
+    lineup = line_up(source.read_all(sweeps), allow_mixed)
+    if gate is not None:
+        gate.check_metric(lineup.reference.curve.metric)
     comparisons = compare_all(lineup)
     _print_comparison(lineup, comparisons, output)
     if picture is not None:
@@ -383,6 +407,28 @@ def scale_recipe(
     _print_scaled(scale_recipe(recipe, ratio, method, tuple(settings or ())), output)
 
 
+@recipes_app.command("import")
+def import_recipe(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="COMMAND|args.yaml",
+            help="A command of torchvision's reference script, in quotes, or the args.yaml of timm's train.py.",
+        ),
+    ],
+    gpus: Annotated[int | None, typer.Option(help="On how many GPUs it trains, where that is not said there.")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="Write the recipe to this file.")] = None,
+) -> None:
+    """Print a recipe that trains what torchvision's or timm's training script was told to."""
+    from sweep.api import import_recipe
+
+    imported = import_recipe(source, gpus, output)
+    for warning in imported.warnings:
+        _complain(f"warning: {warning}")
+    if output is None:
+        _stdout().write(imported.text)
+
+
 def _request(context: typer.Context) -> SweepRequest:
     """The options of `run` or `plan` as one value: they have the names of its fields."""
     from sweep.request import SweepRequest
@@ -392,22 +438,22 @@ def _request(context: typer.Context) -> SweepRequest:
 
 
 def _run(request: SweepRequest, quiet: bool) -> None:
-    from sweep.api import run_sweep
+    from sweep.api import run_request
     from sweep.report.findings import Findings
     from sweep.report.live import make_view
 
     with make_view(_stderr(), quiet) as view:
-        done = run_sweep(request, view)
+        done = run_request(request, view)
     if done.history.starts:
         _print_report(Findings.of_history(done.history), ReportFormat.TABLE)
     _exit(done)
 
 
 def _run_for_a_program(request: SweepRequest) -> None:
-    from sweep.api import run_sweep
+    from sweep.api import run_request
     from sweep.report.live import JsonView
 
-    _exit(run_sweep(request, JsonView(_stdout())))
+    _exit(run_request(request, JsonView(_stdout())))
 
 
 def _exit(done: SweepRun) -> None:
@@ -421,6 +467,7 @@ def _exit(done: SweepRun) -> None:
 def _print_plan(made: Plan, output: PlanFormat) -> None:
     from sweep.report.forest_view import forest_grid
     from sweep.report.grid import draw
+    from sweep.report.methods_view import methods_grid
     from sweep.report.plan_view import plan_grid, plan_to_json
 
     if output is PlanFormat.JSON:
@@ -428,9 +475,10 @@ def _print_plan(made: Plan, output: PlanFormat) -> None:
         return
     screen = _stdout()
     draw(plan_grid(made), screen)
-    if (forest := forest_grid(made)) is not None:
-        screen.print()
-        draw(forest, screen)
+    for below in (methods_grid(made), forest_grid(made)):
+        if below is not None:
+            screen.print()
+            draw(below, screen)
 
 
 def _print_scaled(scaled: ScaledRecipe, output: ScaleFormat) -> None:

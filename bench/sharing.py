@@ -24,7 +24,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.recipe.datasets import DATASETS
 from sweep.report.grid import draw
 from sweep.report.screen import Screen
@@ -32,7 +32,7 @@ from sweep.report.table import make_table
 from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
 from sweep.store.history import History
-from sweep.train import data, task
+from sweep.train import data, loading, task
 
 NUM_IMAGES, NUM_EVALUATED = 6_000, 1_000
 RATIOS = "0.1:1:0.1"
@@ -102,7 +102,7 @@ def main(
 
 def cut() -> None:
     """Leave of Fashion-MNIST's images the first ones, in this process."""
-    whole = data.load_images
+    whole = loading.load_images
 
     def cut_images(*arguments: Any) -> tuple[data.Images, data.Images]:
         parts = zip(whole(*arguments), (NUM_IMAGES, NUM_EVALUATED), strict=True)
@@ -116,7 +116,7 @@ def cut() -> None:
 def train_one(case: Case, share: bool, results: Path, data_path: Path) -> None:
     """Train the grid and print its table, and in a last line what the journal says of it."""
     cut()
-    done = run_sweep(case.request(results, data_path, share), make_executor=lambda *placed: InlineExecutor())
+    done = run_request(case.request(results, data_path, share), make_executor=lambda *placed: InlineExecutor())
     assert done.is_complete
     draw(make_table(done.history), Screen(file=sys.stdout))
     print(json.dumps(parts(done.history)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich._export_format import CONSOLE_SVG_FORMAT
 
 from sweep import events
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.report.findings import Findings
 from sweep.report.grid import draw
 from sweep.report.live import BarView
@@ -51,7 +51,7 @@ def main() -> None:
         screen = Screen(file=nowhere, force_terminal=True, width=WIDTH, record=True, color_system="truecolor")
         screen.print(f"$ {COMMAND}", style="bold")
         request = SweepRequest("digits", ratios="0.25,0.5,1.0,2.0", seeds=2, jobs="2", results=Path(results))
-        done = run_sweep(request, Snapshot(BarView(screen), screen))
+        done = run_request(request, Snapshot(BarView(screen), screen))
         screen.print()
         for grid in make_tables(Findings.of_history(done.history)):
             draw(grid, screen)

@@ -1,6 +1,6 @@
-"""Draws the pictures of docs/scaling-rules.md from planned rates: `python docs/draw_schedules.py`.
+"""Draws the pictures of docs/scaling-rules.md from planned values: `python docs/draw_schedules.py`.
 
-Each picture shows what one `sweep plan … --rates` wrote: the rate at three ratios, from the first step to the last.
+Each picture shows what one `sweep plan … --rates` wrote: a value at three ratios, from the first step to the last.
 """
 
 from __future__ import annotations
@@ -28,11 +28,15 @@ TOLERANCE = 0.001
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture: its file's name, its title, and what `sweep plan digits` is told with --set."""
+    """One picture: its file's name, its title, what `sweep plan` is told with --set, the recipe, and which value is
+    drawn, by its column and in words."""
 
     name: str
     title: str
     settings: tuple[str, ...]
+    recipe: str = "digits"
+    column: str = "lr"
+    axis: str = "learning rate"
 
     @property
     def path(self) -> Path:
@@ -42,7 +46,7 @@ class Picture:
     def command(self) -> str:
         """The command that plans it, as a reader would type it; it writes NAME.csv."""
         settings = " ".join(f"--set {shlex.quote(setting)}" for setting in self.settings)
-        return f"sweep plan digits --ratios {RATIOS} {settings} --rates {self.name}.csv"
+        return f"sweep plan {self.recipe} --ratios {RATIOS} {settings} --rates {self.name}.csv"
 
 
 def _of(scheduler: str, *settings: str) -> Picture:
@@ -62,26 +66,50 @@ PICTURES = (
     Picture("warmup-kept", "cosineannealinglr with scale_warmup: false", ("epochs=16",)),
     Picture("warmup-scaled", "cosineannealinglr with scale_warmup: true", ("epochs=16", "scale_warmup=true")),
     Picture("once-an-epoch", "cosineannealinglr with lr_interval: epoch", ("epochs=16", "lr_interval=epoch")),
+    # A recipe without a warm-up.
+    Picture(
+        "onecyclelr",
+        "onecyclelr",
+        ("lr_scheduler=onecyclelr", "epochs=16", "lr_cycle_momentum=false"),
+        "cifar10_resnet18",
+    ),
+    Picture(
+        "progressive_resizing",
+        "progressive_resizing",
+        ("epochs=16", "progressive_resizing=true"),
+        "cifar10_resnet18",
+        "image_size",
+        "image side, pixels",
+    ),
+    Picture(
+        "layer_freezing",
+        "layer_freezing from epoch 2 on",
+        ("epochs=16", "layer_freezing=true", "layer_freezing_start=2"),
+        "cifar10_resnet18",
+        "frozen_share",
+        "frozen share of layers",
+    ),
 )
 
 
 def planned(picture: Picture, folder: Path) -> pd.DataFrame:
-    """Every step's rate (ratio, step, epoch, lr), as `sweep plan` writes them into `folder`."""
+    """Every step's value (ratio, step, epoch, value), as `sweep plan` writes them into `folder`."""
     words = shlex.split(picture.command)[1:]
     subprocess.run([sys.executable, "-m", "sweep", *words], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    return pd.read_csv(folder / f"{picture.name}.csv")
+    written = pd.read_csv(folder / f"{picture.name}.csv")
+    return written[["ratio", "step", "epoch", picture.column]].rename(columns={picture.column: "value"})
 
 
-def drawn(rates: pd.DataFrame) -> pd.DataFrame:
-    """The corners of each ratio's line (ratio, epoch, lr): straight between them, upright where the rate jumps."""
-    peak = rates["lr"].max()
-    lines = [_line(group, TOLERANCE * peak) for _, group in rates.groupby("ratio")]
+def drawn(values: pd.DataFrame) -> pd.DataFrame:
+    """The corners of each ratio's line (ratio, epoch, value): straight between them, upright where the value jumps."""
+    peak = values["value"].max()
+    lines = [_line(group, TOLERANCE * peak) for _, group in values.groupby("ratio")]
     return pd.concat(lines, ignore_index=True)
 
 
 def _line(run: pd.DataFrame, tolerance: float) -> pd.DataFrame:
-    epochs, values = run["epoch"].to_numpy(), run["lr"].to_numpy()
-    # The last rate holds until the run's end, a step later.
+    epochs, values = run["epoch"].to_numpy(), run["value"].to_numpy()
+    # The last value holds until the run's end, a step later.
     x = np.append(epochs, epochs[-1] + epochs[1] - epochs[0])
     y = np.append(values, values[-1])
     cuts = [0, *_jumps(y, tolerance), len(y)]
@@ -90,12 +118,12 @@ def _line(run: pd.DataFrame, tolerance: float) -> pd.DataFrame:
         held = [(x[stop], y[stop - 1])] if stop < len(y) else []
         corners += _thinned([*zip(x[start:stop], y[start:stop], strict=True), *held], tolerance)
     return pd.DataFrame(
-        {"ratio": run["ratio"].iloc[0], "epoch": [c[0] for c in corners], "lr": [c[1] for c in corners]}
+        {"ratio": run["ratio"].iloc[0], "epoch": [c[0] for c in corners], "value": [c[1] for c in corners]}
     )
 
 
 def _jumps(y: np.ndarray, tolerance: float) -> list[int]:
-    """The steps whose rate differs from the one before by far more than the changes on either side."""
+    """The steps whose value differs from the one before by far more than the changes on either side."""
     change = np.abs(np.diff(y))
     beside = np.maximum(np.append(0, change[:-1]), np.append(change[1:], 0))
     return [int(step) + 1 for step in np.flatnonzero(change > 3 * beside + tolerance)]
@@ -120,11 +148,11 @@ STYLES = {0.25: ("#d55e00", [2, 3]), 0.5: ("#0072b2", [9, 4]), 1.0: ("#000000", 
 def chart(picture: Picture, corners: pd.DataFrame) -> alt.LayerChart:
     """The picture of one plan's lines, each named at its end."""
     ratios = sorted(STYLES, reverse=True)  # the longest lies lowest
-    longest, peak = corners["epoch"].max(), corners["lr"].max()
+    longest, peak = corners["epoch"].max(), corners["value"].max()
     x_axis = alt.Axis(tickCount=8, labelFlush=False)
     x = alt.X("epoch:Q", title="epoch", scale=alt.Scale(domain=[0, longest]), axis=x_axis)
     y = alt.Y(
-        "lr:Q", title="learning rate", scale=alt.Scale(domain=[0, peak]), axis=alt.Axis(tickCount=5, titlePadding=10)
+        "value:Q", title=picture.axis, scale=alt.Scale(domain=[0, peak]), axis=alt.Axis(tickCount=5, titlePadding=10)
     )
     layers = [layer for ratio in ratios for layer in _layers(corners[corners["ratio"] == ratio], ratio, x, y)]
     return (

@@ -13,8 +13,6 @@ PAGE = Path(__file__).parent / "compare.schema.json"
 
 Schema = dict[str, Any]
 
-_SHARE = {"minimum": 0, "maximum": 1}
-
 
 def _number(description: str, *, null: bool = False, **more: Any) -> Schema:
     return {"type": ["number", "null"] if null else "number", "description": description, **more}
@@ -24,8 +22,8 @@ def _seconds(description: str, *, null: bool = False) -> Schema:
     return _number(description, null=null, exclusiveMinimum=0)
 
 
-def _accuracy(description: str, *, null: bool = False) -> Schema:
-    return _number(description, null=null, **_SHARE)
+def _quality(description: str, *, null: bool = False) -> Schema:
+    return _number(description, null=null)
 
 
 def _text(description: str, *, null: bool = False) -> Schema:
@@ -73,7 +71,7 @@ def _interval(description: str, *, null: bool = True) -> Schema:
     )
 
 
-_POINTS = "percentage points by which the new curve is more accurate"
+_POINTS = "points that the new curve has more"
 _TIMES = "by how many times the new curve is cheaper: old seconds over new seconds"
 
 CONTENDER = _object(
@@ -88,19 +86,19 @@ CONTENDER = _object(
                 {
                     "ratio": _text("the length as it was typed, 1 being the baseline's"),
                     "train_seconds": _seconds("mean seconds of training"),
-                    "accuracy": _accuracy("mean accuracy of the final weights, in 0..1"),
+                    "quality": _quality("mean of the metric, of the final weights"),
                     "num_seeds": {"type": "integer", "minimum": 1, "description": "how many trials these are means of"},
                 },
                 "one measured length",
             ),
-            "the measured lengths, the cheapest first; of two of equal cost the more accurate one",
+            "the measured lengths, the cheapest first; of two of equal cost the better one",
             minItems=1,
         ),
         "line": _list(
             _object(
                 {
                     "train_seconds": _seconds("seconds of training"),
-                    "accuracy": _accuracy("accuracy there, in 0..1"),
+                    "quality": _quality("the metric there"),
                 },
                 "one place of the curve",
             ),
@@ -113,9 +111,9 @@ CONTENDER = _object(
 
 _AT_QUALITY = _object(
     {
-        "ratio": _text("the old curve's length whose accuracy and cost both are compared at"),
-        "is_baseline": _truth("whether that is its whole baseline; else it is its most accurate length"),
-        "accuracy": _accuracy("its accuracy, in 0..1"),
+        "ratio": _text("the old curve's length whose quality and cost both are compared at"),
+        "is_baseline": _truth("whether that is its whole baseline; else it is its best length"),
+        "quality": _quality("its quality"),
         "old_train_seconds": _seconds("seconds in which the old curve first has it"),
         "new_train_seconds": _seconds(
             "seconds in which the new curve first has it; null where none is known", null=True
@@ -124,16 +122,14 @@ _AT_QUALITY = _object(
             f"{_TIMES}; null where the new curve never has it, or with its cheapest length already"
         ),
     },
-    "how much cheaper, at the accuracy of one of the old curve's lengths",
+    "how much cheaper, at the quality of one of the old curve's lengths",
 )
 
 _AT_COST = _object(
     {
         "train_seconds": _seconds("that length's seconds of training"),
-        "old_accuracy": _accuracy("its accuracy, in 0..1"),
-        "new_accuracy": _accuracy(
-            "the new curve's, in 0..1; null where it does not reach from below that cost to it", null=True
-        ),
+        "old_quality": _quality("its quality"),
+        "new_quality": _quality("the new curve's; null where it does not reach from below that cost to it", null=True),
         "points": _interval(f"{_POINTS}; null likewise"),
     },
     "how much better, at the cost of the same length",
@@ -141,9 +137,7 @@ _AT_COST = _object(
 
 _AVERAGED = _object(
     {
-        "accuracies": _range(
-            "the accuracies, in 0..1, that both curves' Pareto fronts span", {"type": "number", **_SHARE}
-        ),
+        "qualities": _range("the qualities that both curves' Pareto fronts span", {"type": "number"}),
         "cost_change": _interval(
             "mean change of cost over these, as a share: -0.3 is 30 % cheaper; null without a range"
         ),
@@ -156,7 +150,7 @@ _AVERAGED = _object(
 _CROSSING = _object(
     {
         "train_seconds": _interval("seconds of training where they cross", null=False),
-        "accuracy": _accuracy("accuracy of both there, in 0..1"),
+        "quality": _quality("the metric of both there"),
         "ahead": _text("the name of the curve that is the better one from there on"),
     },
     "where one curve overtakes the other",
@@ -167,7 +161,7 @@ _COST = _object(
         "train_seconds": _seconds("seconds of training"),
         "points": _interval(_POINTS, null=False),
         "simultaneous_ci95": _number(
-            "half the width, in percentage points, in which the differences at all costs of by_cost lie at once "
+            "half the width, in points, in which the differences at all costs of by_cost lie at once "
             "in 95 of 100 cases; null where seeds are too few",
             null=True,
             minimum=0,
@@ -176,9 +170,9 @@ _COST = _object(
     "one cost that both curves span",
 )
 
-_QUALITY = _object(
-    {"accuracy": _accuracy("accuracy, in 0..1"), "times_cheaper": _interval(_TIMES, null=False)},
-    "one accuracy that both curves' Pareto fronts span",
+_COMMON_QUALITY = _object(
+    {"quality": _quality("of the metric"), "times_cheaper": _interval(_TIMES, null=False)},
+    "one quality that both curves' Pareto fronts span",
 )
 
 COMPARISON = _object(
@@ -191,7 +185,9 @@ COMPARISON = _object(
         "crossings": _list(_CROSSING, "by cost"),
         "measured_costs": _list(_COST, "the entries of by_cost at which one of the two was measured"),
         "by_cost": _list(_COST, "the whole range of common costs, the cheapest first; empty where there is none"),
-        "by_quality": _list(_QUALITY, "the whole range of common accuracies, ascending; empty where there is none"),
+        "by_quality": _list(
+            _COMMON_QUALITY, "the whole range of common qualities, the worst first; empty where there is none"
+        ),
     },
     "one contender beside the reference",
 )
@@ -205,11 +201,19 @@ def document() -> Schema:
         **_object(
             {
                 "format": {"const": JSON_FORMAT, "description": "goes up when a key changes its meaning or goes"},
+                "metric": _object(
+                    {
+                        "name": _text("its name; what is called quality is of it"),
+                        "mode": {"enum": ["max", "min"], "description": "whether more of it is better, or less"},
+                    },
+                    "what all of them are judged by",
+                ),
                 "contenders": _list(CONTENDER, "one a curve, the reference first", minItems=2),
                 "comparisons": _list(COMPARISON, "one for each contender but the first", minItems=1),
                 "notes": _texts("the lines below the table"),
             },
-            "Accuracies are in 0..1, points are percentage points, costs are seconds of training.",
+            "Accuracies are in 0..1. Points are percentage points of an accuracy, else in the metric's own unit and with "
+            "the sign of its own difference. Costs are seconds of training.",
         ),
     }
 

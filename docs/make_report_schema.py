@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from sweep.report.export_json import JSON_FORMAT
-from sweep.report.frame import COLUMNS
+from sweep.report.frame import COLUMNS, JUDGED_COLUMNS
 
 PAGE = Path(__file__).parent / "report.schema.json"
 
 Schema = dict[str, Any]
-
-_SHARE = {"minimum": 0, "maximum": 1}
 
 
 def _number(description: str, **more: Any) -> Schema:
@@ -72,13 +70,13 @@ ROW = _object(
         "relative_cost": _number("that over the baseline's"),
         "dollars": _number("mean dollars, where there is a price"),
         "joules": _number("mean joules, where the GPU has a counter"),
-        "accuracy": _number("mean accuracy of the final weights", **_SHARE),
+        "quality": _number("mean of the metric, of the final weights"),
         "sd": _number("its standard deviation over seeds, n - 1"),
-        "ci95": _interval("95 % interval of the mean accuracy"),
-        "points": _number("percentage points more than the baseline"),
+        "ci95": _interval("95 % interval of the mean"),
+        "points": _number("points more than the baseline"),
         "points_ci95": _interval("95 % interval of points"),
-        "truncated_accuracy": _number("what the baseline had reached after as many steps", **_SHARE),
-        "pareto": _truth("on the Pareto front: no other length is as cheap and as accurate, and better in one"),
+        "truncated_quality": _number("what the baseline had reached after as many steps"),
+        "pareto": _truth("on the Pareto front: no other length is as cheap and as good, and better in one"),
         "points_per_hour": _number("points over hours, both more than the next shorter length's"),
         "points_per_dollar": _number("the same over dollars"),
         "points_per_doubling": _number("the same over doublings of the time"),
@@ -94,7 +92,7 @@ _VERDICT = _object(
         "ratio": _text("ratio_text of the cheapest length within within_points of the reference", null=True),
         "reference": _text("ratio_text of the baseline, or of the best length where there is none", null=True),
         "times_cheaper": _number("the reference's seconds over that length's"),
-        "points": _number("percentage points more than the reference"),
+        "points": _number("points more than the reference"),
         "ci95": _interval("95 % interval of points"),
         "is_tie": _truth("whether 0 is in that interval; null without one", null=True),
         "is_surely_within": _truth("whether the whole interval is within within_points; null without one", null=True),
@@ -106,7 +104,7 @@ _KNEE = _object(
     {
         "ratio": _text("ratio_text of the length"),
         "is_clear": _truth("whether its height is more than what seeds differ by; null of one seed", null=True),
-        "points": _number("its height above the line between the ends of the front, in percentage points"),
+        "points": _number("how far it lies from the line between the ends of the front, in points"),
         "ci95": _interval("95 % interval of points"),
     },
     "from where on a further doubling buys less than doublings do on average; null where there is none",
@@ -131,26 +129,26 @@ _COST_MODEL = _object(
 _PREDICTION = _object(
     {
         "ratio": _number("the ratio asked for by --predict"),
-        "accuracy": _number("accuracy there; null beyond the longest run, where no gain is claimed"),
-        "low": _number("lower end of its 95 % interval; null beyond the longest run"),
-        "high": _number("upper end"),
+        "quality": _number("the metric there; null beyond the longest run, where no gain is claimed"),
+        "low": _number("lower end of its 95 % interval; null beyond the longest run, where more is better"),
+        "high": _number("upper end; null beyond the longest run, where less is better"),
     },
     "what the fit says of a ratio",
 )
 
 _FIT = {
-    "description": "accuracy = ceiling - scale x ratio ^ -exponent, or why there is none",
+    "description": "quality = ceiling - scale x ratio ^ -exponent (+ scale where less is better), or why there is none",
     "oneOf": [
         _object({"refused": _text("the reason")}, "fewer than three ratios"),
         _object(
             {
-                "ceiling": _number("accuracy of a run without end", **_SHARE),
+                "ceiling": _number("the metric of a run without end"),
                 "ceiling_ci95": _interval("its 95 % interval"),
                 "scale": _number("what is missing from the ceiling at ratio 1", minimum=0),
                 "exponent": _number("how fast that shrinks with the ratio"),
                 "exponent_ci95": _interval("its 95 % interval; null where it was not fitted, or the curve is flat"),
                 "is_exponent_fitted": _truth("false with three ratios: the exponent is 1"),
-                "residual_sd": _number("standard deviation of trials about the curve, in accuracy"),
+                "residual_sd": _number("standard deviation of trials about the curve, in the metric"),
                 "degrees_of_freedom": _whole("of residual_sd"),
                 "leave_one_out_error": _number("root mean square error of predicting each ratio by the others"),
                 "predictions": _list(
@@ -167,7 +165,7 @@ CURVE = _object(
         **_OF_CURVE,
         "devices": _list({"type": "string"}, "the kinds of device that its trials ran on"),
         "verdict": _VERDICT,
-        "best": _text("ratio_text of the most accurate length, of several the cheapest", null=True),
+        "best": _text("ratio_text of the best length, of several the cheapest", null=True),
         "knee": _KNEE,
         "cost_model": _COST_MODEL,
         "fit": _FIT,
@@ -175,7 +173,15 @@ CURVE = _object(
     "one recipe and method over its lengths",
 )
 
-_TRIAL = {name: {"type": ["string", "number", "null"]} for name in COLUMNS}
+_TRIAL = {name: {"type": ["string", "number", "null"]} for name in (*COLUMNS, *JUDGED_COLUMNS)}
+
+_METRIC = _object(
+    {
+        "name": _text("its name; what is called quality is of it"),
+        "mode": {"enum": ["max", "min"], "description": "whether more of it is better, or less"},
+    },
+    "what trials are judged by",
+)
 
 _BILL = {
     "type": ["object", "null"],
@@ -199,13 +205,15 @@ def document() -> Schema:
                 "price": _number("dollars for an hour of one device"),
                 "environment": {**open_object, "description": "where it was trained; null for a file"},
                 "sweep": _BILL,
-                "within_points": _number("percentage points that a shorter run may lose in the verdict"),
+                "metric": _METRIC,
+                "within_points": _number("points that a shorter run may lose in the verdict; null: 1 % of ratio 1's"),
                 "rows": _list(ROW, "one a length, by curve"),
                 "curves": _list(CURVE, "one a recipe and method"),
                 "trials": _list(_object(_TRIAL, "one trial"), "one a trial, with the columns of CSV"),
                 "notes": _list({"type": "string"}, "the lines below the table"),
             },
-            "Accuracies are in 0..1, points are percentage points; null is not measured, or not to be known.",
+            "Accuracies are in 0..1. Points are percentage points of an accuracy, else in the metric's own unit and with "
+            "the sign of its own difference. Null is not measured, or not to be known.",
         ),
     }
 

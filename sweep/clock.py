@@ -46,12 +46,22 @@ class Stopwatch:
         self._started: float | None = None
 
     def __enter__(self) -> Stopwatch:
-        self._started = time.perf_counter()
+        self.start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        self._started = time.perf_counter()
+
+    def stop(self) -> None:
         self.seconds = self.elapsed_seconds
         self._started = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._started is not None
 
     @property
     def elapsed_seconds(self) -> float:

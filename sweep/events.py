@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from sweep.errors import Outcome
 
@@ -13,7 +14,9 @@ class SweepStarted:
     """`num_steps` of optimizer steps are to be trained for `num_trials` trials; `num_done` trials are done already.
 
     `num_interrupted` Stages were begun by an earlier run; the steps that they go on from are not in `num_steps`.
-    `num_shared` is how many more steps it would be if each trial were trained alone.
+    `num_shared` is how many more steps it would be if each trial were trained alone. `metric` is what the recipe is
+    judged by: what `quality` is of in the events that follow. `unit`
+    is what is counted: the epochs of a command, of whose steps nothing is known.
     """
 
     name: str
@@ -22,6 +25,8 @@ class SweepStarted:
     num_steps: int
     num_interrupted: int = 0
     num_shared: int = 0
+    metric: str = "accuracy"
+    unit: Literal["steps", "epochs"] = "steps"
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,20 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class Progress:
-    """Up to ten times a second. `loss` is the mean of the last steps read, `accuracy` the last evaluation's."""
+    """Up to ten times a second. `loss` is the mean of the last steps read, `accuracy` and `quality` the last
+    evaluation's.
+
+    Of a command no more is known than what it has printed, and for how many `elapsed_seconds` it has run.
+    """
 
     stage: str
     steps_done: int
     epoch: float
     loss: float | None
     accuracy: float | None
-    images_per_second: float
+    images_per_second: float | None
+    quality: float | None = None
+    elapsed_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,7 @@ class TrialEnded:
     reason: str | None
     train_seconds: float | None
     accuracy: float | None
+    quality: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.errors import Complaints, Problem, UsageError
 from sweep.recipe.duration import Ratio, parse_ratios
-from sweep.recipe.library import LoadedRecipe, Override, load_recipe, parse_settings
+from sweep.recipe.library import LoadedRecipe, Override, load_recipe, loaded_from_keys, parse_settings
 from sweep.run.keep import Keep
 from sweep.run.placement import parse_jobs
 from sweep.store.workspace import Workspace, open_writable
@@ -25,8 +26,9 @@ _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 class SweepRequest:
     """What is asked of `sweep run` and `sweep plan`, as it was typed. None leaves a key to the recipe.
 
-    `ratios` is a text such as "0.25,0.5,1.0" or "0.1:1:0.1"; `seeds` counts them from the recipe's own; `price` is
-    dollars for an hour of one device; `settings` are "key=value" texts; `name` defaults to the recipe's; `jobs` is how
+    `recipe` is a name, a path, or the keys of one; `ratios` is a text such as "0.25,0.5,1.0" or "0.1:1:0.1"; `seeds`
+    counts them from the recipe's own; `price` is dollars for an hour of one device; `settings` are "key=value" texts,
+    or have been read; `name` defaults to the recipe's; `jobs` is how
     many trials are trained at a time, or "auto". Only `sweep run` asks for `retries`, how often a trial whose worker
     was lost or hung is trained again, `checkpoint_every`, seconds of training between checkpoints, `stall_timeout`,
     seconds without a step or an evaluation batch after which a worker hangs ("never" for neither), `keep`, which states
@@ -34,19 +36,20 @@ class SweepRequest:
     Without `share` every trial is trained alone.
     """
 
-    recipe: str = "digits"
+    recipe: str | Mapping[str, object] = "digits"
     ratios: str = "0.25,0.5,1.0"
     seeds: int = 1
     method: str | None = None
     device: str = "auto"
     jobs: int | str = 1
     threads: int | None = None
+    workers: int | None = None
     data_path: str | None = None
     price: float | None = None
     results: Path = Path("results")
     name: str | None = None
     fresh: bool = False
-    settings: tuple[str, ...] = ()
+    settings: tuple[str | Override, ...] = ()
     retries: int = 1
     checkpoint_every: float | str = 60
     # Chosen: longer than any step, evaluation batch or compilation takes, and short beside a night that is lost.
@@ -114,16 +117,20 @@ def load_requested(request: SweepRequest) -> LoadedRecipe:
     with complaints:
         overrides = _overrides(request)
     with complaints:
-        loaded = load_recipe(request.recipe, overrides)
+        loaded = _load(request.recipe, overrides)
     complaints.raise_any()
     assert loaded is not None
     return loaded
 
 
+def _load(recipe: str | Mapping[str, object], overrides: tuple[Override, ...]) -> LoadedRecipe:
+    return load_recipe(recipe, overrides) if isinstance(recipe, str) else loaded_from_keys(recipe, overrides)
+
+
 def _overrides(request: SweepRequest) -> tuple[Override, ...]:
     """The keys that `--set` and the options of their own name give; each may be given once."""
     settings = parse_settings(request.settings)
-    options = {key: getattr(request, key) for key in ("method", "threads", "price", "data_path")}
+    options = {key: getattr(request, key) for key in ("method", "threads", "workers", "price", "data_path")}
     given = tuple(
         Override(key, value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None
     )
@@ -172,6 +179,7 @@ def _workspace(request: SweepRequest, recipe_name: str) -> Workspace:
     if request.name is not None:
         return open_writable(request.results, request.name)
     try:
-        return open_writable(request.results, recipe_name, where=request.recipe)
+        where = request.recipe if isinstance(request.recipe, str) else recipe_name
+        return open_writable(request.results, recipe_name, where=where)
     except UsageError as error:
         raise UsageError([replace(problem, fix="give one with --name") for problem in error.problems]) from None

@@ -16,12 +16,13 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CI = (ROOT / "docs" / "ci.md").read_text()
 REPORT = (ROOT / "docs" / "reading-the-report.md").read_text()
+REFERENCE = (ROOT / "docs" / "recipe-reference.md").read_text()
 RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
 
 
 def code_lines(text):
-    blocks = re.findall(r"^```\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    return [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [line.partition("#")[0].strip() for tag, block in blocks if not tag for line in block.splitlines()]
 
 
 def commands():
@@ -47,7 +48,8 @@ def test_every_command_and_option_stands_in_the_readme():
 
 def test_the_readme_names_no_option_that_is_not_there():
     known = {option for options in commands().values() for option in options}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
+    ours = re.sub(r"^sweep recipes import '.*'", "", README, flags=re.MULTILINE)  # in quotes are torchvision's
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours)) <= known
 
 
 def test_the_page_on_ci_names_every_event_with_its_fields():
@@ -86,11 +88,37 @@ def test_the_workflows_are_whole_and_run_what_ci_runs():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/ci.md", "docs/scaling-rules.md", "docs/reading-the-report.md"]
+    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 )
 def test_every_link_to_a_file_leads_somewhere(page):
     for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", (ROOT / page).read_text()):
         assert link.startswith("https://") or (ROOT / page).parent.joinpath(link).exists(), link
+
+
+def test_the_page_on_imports_shows_what_its_command_prints(sweep, tmp_path):
+    page = (ROOT / "docs" / "importing-recipes.md").read_text()
+    [line] = [
+        line for line in code_lines(page) if line.startswith("sweep recipes import 'torchrun") and "…" not in line
+    ]
+    [shown] = re.findall(r"^```yaml\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    assert shown in printed(sweep(*shlex.split(line)[1:])) + "\n"
+    output = tmp_path / "mine.yaml"
+    assert sweep(*shlex.split(line)[1:], "--output", output).stdout == ""
+    assert shown in output.read_text()
+
+
+def test_the_recipes_of_the_page_on_your_own_training_are_recipes(tmp_path):
+    from sweep.recipe.library import load_recipe
+
+    page = (ROOT / "docs" / "your-own-training.md").read_text()
+    recipes = []
+    for text in re.findall(r"^```yaml\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL):
+        (tmp_path / "sweep.yaml").write_text(text)
+        recipes.append(load_recipe(str(tmp_path / "sweep.yaml")).recipe)
+    assert [recipe.kind for recipe in recipes] == ["command", "task"]
+    assert recipes[0] == load_recipe(str(ROOT / "examples" / "plain_pytorch" / "sweep.yaml")).recipe
+    for code in re.findall(r"^```py\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL):
+        compile(code, "the page", "exec")
 
 
 def test_every_recipe_stands_in_the_readme():
@@ -98,10 +126,26 @@ def test_every_recipe_stands_in_the_readme():
         assert f"`{path.stem}`" in README
 
 
-def test_the_page_of_recipe_keys_is_the_schemas():
-    script = "import make_recipe_keys as made; print(made.PAGE.read_text() == made.page())"
+def test_the_recipe_reference_is_the_schemas():
+    script = "import make_recipe_reference as made; print(made.PAGE.read_text() == made.page())"
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT / "docs", capture_output=True, text=True, check=True)
-    assert run.stdout == "True\n", "run: python docs/make_recipe_keys.py"
+    assert run.stdout == "True\n", "run: python docs/make_recipe_reference.py"
+
+
+def test_the_recipe_reference_says_of_every_key_what_a_ratio_does_to_it():
+    from sweep.recipe.placeholders import NAMES
+    from sweep.recipe.schema import NOT_IN_FINGERPRINT, Recipe
+
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", REFERENCE, flags=re.MULTILINE)
+    assert sorted(key for key, _ in rows) == sorted(Recipe.model_fields)
+    assert set(re.findall(r"`\{(\w+)\}`", REFERENCE.partition("## Placeholders")[2])) == set(NAMES)
+    at_a_ratio = dict(rows)
+    assert {key for key, said in rows if said == "apart"} == NOT_IN_FINGERPRINT - {"method"}
+    assert {key for key, said in rows if said == "scales"} == {"epochs"}
+    assert at_a_ratio["lr_step_size"] == at_a_ratio["lr_cooldown"] == at_a_ratio["lr_milestones"] == "stretches"
+    assert at_a_ratio["lr_warmup_epochs"] == "stays, unless `scale_warmup`"
+    assert at_a_ratio["mixup_off"] == at_a_ratio["swa_interval"] == "stays, unless `scale_methods`"
+    assert at_a_ratio["lr_min"] == at_a_ratio["batch_size"] == at_a_ratio["swa"] == "same"
 
 
 @pytest.mark.parametrize(
@@ -128,11 +172,11 @@ def test_the_readmes_own_recipe_can_be_trained(sweep, tmp_path):
 
 def test_the_python_of_the_readme_runs(tmp_path):
     [code] = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-    short = code.replace('"digits", ratios="0.25,0.5,1.0", seeds=3', '"smoke", ratios="0.25"')
+    short = code.replace('"digits", ratios=[0.25, 0.5, 1], seeds=3', '"smoke", ratios=0.25')
     assert short != code
     run = subprocess.run([sys.executable, "-c", short], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    assert re.fullmatch(r"0\.25 0 [0-9.]+ 0\.[0-9]+\n", run.stdout)
+    assert re.search(r"^0\.25 +[0-9.]+ +0\.[0-9]+$", run.stdout, flags=re.MULTILINE), run.stdout
 
 
 def test_the_reference_sweep_is_reported_as_the_readme_shows_it(sweep):
@@ -189,3 +233,26 @@ def test_the_project_speaks_of_itself_alone():
         if name != "LICENSE" and not name.startswith("tests/") and not name.endswith(".png"):
             text = (ROOT / name).read_text(encoding="utf-8")
             assert not re.search(r"/work/|/root/|\bissue #?\d|\bTODO\b|\bFIXME\b", text), name
+
+
+def test_the_page_on_data_has_a_row_for_every_dataset_with_its_numbers():
+    from sweep.recipe.datasets import DATASETS
+
+    page = (ROOT / "docs" / "data.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", page, flags=re.MULTILINE))
+    assert rows.keys() - {"dataset"} == DATASETS.keys()
+    for name, dataset in DATASETS.items():
+        if not dataset.is_open:
+            assert rows[name] == f"{dataset.num_train:,}, {dataset.num_eval:,}"
+            assert f"| {dataset.num_classes:,} |" in next(
+                row for row in page.splitlines() if row.startswith(f"| `{name}`")
+            )
+        assert f"`{name}`" in README
+
+
+def test_the_recipe_of_the_page_on_data_is_one(tmp_path):
+    from sweep.recipe.library import load_recipe
+
+    [text] = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs" / "data.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(text)
+    assert load_recipe(str(tmp_path / "mine.yaml")).recipe.dataset == "ImageFolder"

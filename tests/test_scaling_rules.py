@@ -17,9 +17,13 @@ import pytest
 
 from sweep.api import plan_sweep
 from sweep.errors import Problem, UsageError
-from sweep.plan import checks
+from sweep.plan import checks, method_checks
+from sweep.plan.methods import TIMES
 from sweep.plan.timeline import Timeline
-from sweep.recipe.schema import Method, Recipe, Scheduler
+from sweep.plan.values import step_values
+from sweep.recipe.keys import Method, Scheduler
+from sweep.recipe.schema import Recipe
+from sweep.report.methods_view import methods_grid
 from sweep.request import SweepRequest
 
 ROOT = Path(__file__).parent.parent
@@ -62,8 +66,8 @@ def rows(title: str, *header: str) -> list[list[str]]:
     return found
 
 
-def planned(ratios: str, settings: tuple[str, ...], method: str | None = None):
-    return plan_sweep(SweepRequest("digits", ratios=ratios, settings=settings, method=method))
+def planned(ratios: str, settings: tuple[str, ...], method: str | None = None, recipe: str = "digits"):
+    return plan_sweep(SweepRequest(recipe, ratios=ratios, settings=settings, method=method))
 
 
 # What stands in the page.
@@ -76,13 +80,14 @@ def test_every_schedule_has_a_section_with_its_keys_and_its_picture(name):
         assert f"`{key}`" in text, key
     assert f"(schedules/{name}.svg)" in text
     assert "```text\n" in text
-    table = rows("The nine schedules", "schedule", "counted from", "stretches", "stays")
+    table = rows("The ten schedules", "schedule", "counted from", "stretches", "stays")
     assert f"`{name}`" in {row[0] for row in table}
 
 
 def test_every_schedule_key_and_every_method_stands_in_the_page():
     for key in Recipe.model_fields:
-        if key.startswith("lr_") or key in ("scale_warmup", "epochs", "method"):
+        is_time = key.removesuffix("_start") in TIMES or any(key in keys for keys in TIMES.values())
+        if is_time or key.startswith("lr_") or key in ("scale_warmup", "epochs", "method", "scale_methods"):
             assert re.search(rf"`{key}[`:]", PAGE), key
     for method in get_args(Method):
         assert f"`{method}`" in section("Lengths")
@@ -136,33 +141,43 @@ def lines_of(svg: str) -> dict[float, np.ndarray]:
     return dict(zip(sorted(script.STYLES, reverse=True), corners, strict=True))
 
 
-def rates_of(timeline: Timeline) -> tuple[np.ndarray, np.ndarray]:
-    """Where each step begins, in epochs, and its rate."""
-    return np.arange(timeline.num_steps) / timeline.lengths.steps_per_epoch, timeline.rates(0, timeline.num_steps)
+def values_of(timeline: Timeline, picture) -> tuple[np.ndarray, np.ndarray]:
+    """Where each step begins, in epochs, and the value that is drawn of it."""
+    values = step_values(timeline, 0, timeline.num_steps)[picture.column]
+    return np.arange(timeline.num_steps) / timeline.lengths.steps_per_epoch, np.array(values, dtype=float)
+
+
+def jumps_of(timeline: Timeline, picture) -> list[int]:
+    """The steps at which the value that is drawn jumps."""
+    if picture.column != "lr":
+        return [step for step, _ in timeline.methods.tracks[picture.column].changes[1:]]
+    if picture.name == "wsd":  # whose one position is a corner, no jump
+        return []
+    return [step for step in timeline.positions if step < timeline.num_steps]
 
 
 def assert_shows(svg: str, picture) -> None:
-    """Each line of the picture passes through every planned rate, to less than half a pixel, and ends with the run."""
-    plan = planned(script.RATIOS, picture.settings)
+    """Each line of the picture passes through every planned value, to less than half a pixel, and ends with the run."""
+    plan = planned(script.RATIOS, picture.settings, recipe=picture.recipe)
     longest = max(float(timeline.lengths.num_epochs) for timeline in plan.timelines)
-    peak = max(rates_of(timeline)[1].max() for timeline in plan.timelines)
+    peak = max(values_of(timeline, picture)[1].max() for timeline in plan.timelines)
     lines = lines_of(svg)
     assert sorted(lines) == [float(timeline.lengths.ratio.value) for timeline in plan.timelines]
     for timeline in plan.timelines:
         x, y = lines[float(timeline.lengths.ratio.value)].T
-        epochs, rates = rates_of(timeline)
+        epochs, values = values_of(timeline, picture)
         assert x[-1] == pytest.approx(float(timeline.lengths.num_epochs) / longest * script.WIDTH, abs=0.01)
         assert np.all(np.diff(x) >= 0)
         # A thousandth of a pixel on: where the line is upright that is its new end.
         shown = np.interp(epochs / longest * script.WIDTH + 1e-3, x, y)
-        np.testing.assert_allclose(shown, script.HEIGHT * (1 - rates / peak), rtol=0, atol=0.5)
+        np.testing.assert_allclose(shown, script.HEIGHT * (1 - values / peak), rtol=0, atol=0.5)
 
 
 @by_picture
-def test_every_picture_shows_the_rates_that_are_planned_now(picture):
+def test_every_picture_shows_the_values_that_are_planned_now(picture):
     svg = picture.path.read_text(encoding="utf-8")
     assert_shows(svg, picture)
-    for text in ("epoch", "learning rate", f"{picture.title}, at ratios 0.25, 0.5 and 1.0", *map(str, script.STYLES)):
+    for text in ("epoch", picture.axis, f"{picture.title}, at ratios 0.25, 0.5 and 1.0", *map(str, script.STYLES)):
         assert f">{text}</text>" in svg
     assert re.search(r'<rect width="\d+" height="\d+" fill="white"/>', svg)
     assert int(re.search(r'width="(\d+)"', svg)[1]) <= 800
@@ -177,16 +192,15 @@ def test_drawing_anew_shows_the_planned_rates(name, tmp_path):
 
 
 @by_picture
-def test_what_is_drawn_is_thinned_and_upright_where_the_rate_jumps(picture):
-    for timeline in planned(script.RATIOS, picture.settings).timelines:
-        epochs, rates = rates_of(timeline)
-        ratio = float(timeline.lengths.ratio.value)
-        corners = script.drawn(pd.DataFrame({"ratio": ratio, "step": range(len(rates)), "epoch": epochs, "lr": rates}))
+def test_what_is_drawn_is_thinned_and_upright_where_the_value_jumps(picture):
+    for timeline in planned(script.RATIOS, picture.settings, recipe=picture.recipe).timelines:
+        epochs, values = values_of(timeline, picture)
+        ratio, steps = float(timeline.lengths.ratio.value), range(len(values))
+        corners = script.drawn(pd.DataFrame({"ratio": ratio, "step": steps, "epoch": epochs, "value": values}))
         assert len(corners) < 80
-        starts = picture.name != "wsd"  # whose one position is a corner, no jump
-        for step in [step for step in timeline.positions if starts and step < timeline.num_steps]:
+        for step in jumps_of(timeline, picture):
             upright = corners[corners["epoch"] == epochs[step]]
-            assert upright["lr"].tolist() == [rates[step - 1], rates[step]], step
+            assert upright["value"].tolist() == [values[step - 1], values[step]], step
 
 
 def test_the_last_epoch_of_a_short_cosine_is_as_high_as_the_page_says():
@@ -264,6 +278,30 @@ def test_the_formulas_of_wsd_give_the_planned_rates(which):
     assert timeline.rates(c, 230) == worked_out("wsd", timeline, range(c, 230), which, c=c)
 
 
+@pytest.mark.parametrize("anneal", ["cos", "linear"])
+def test_the_formulas_of_onecyclelr_give_the_planned_rates(anneal):
+    settings = ("lr_scheduler=onecyclelr", "lr_warmup_epochs=0", "lr_div_factor=10", f"lr_anneal={anneal}")
+    [timeline] = planned("0.3", settings).timelines
+    letters = dict(formulas("onecyclelr"))
+    c = by_hand(letters["c"], {"lr_pct_start": 0.3, "N_r": timeline.num_steps})
+    u = by_hand(letters["u"], {"lr_div_factor": 10})
+    v = by_hand(letters["v"], {"u": u, "lr_final_div_factor": 1e4})
+
+    def h(x):
+        return (1 - math.cos(math.pi * x)) / 2 if anneal == "cos" else x
+
+    for which, steps in enumerate((range(math.floor(c) + 1), range(math.ceil(c), timeline.num_steps))):
+        shown = worked_out("onecyclelr", timeline, steps, which, c=c, u=u, v=v, h=h)
+        assert timeline.rates(steps.start, steps.stop) == shown
+
+
+@pytest.mark.parametrize("row", rows("Methods", "settings", "ratio", "method", "when"), ids=lambda row: row[0])
+def test_the_examples_of_methods_are_what_is_planned(row):
+    settings, ratio, method, when = row
+    grid = methods_grid(planned(ratio, tuple(settings.strip("`").split())))
+    assert (method, ratio, when) in grid.rows
+
+
 # The worked examples, the refusals and the warnings.
 
 EXAMPLES = rows("Worked examples", "settings", "ratio", "epochs", "steps", "realised", "warm-up", "changes at")
@@ -322,34 +360,34 @@ def test_what_the_page_says_is_warned_of_is_warned_of_in_these_words(row):
 
 
 def test_no_refusal_or_warning_of_a_plan_is_missing_from_the_page(monkeypatch):
-    """Each place in plan/checks.py that makes a problem is reached by one of the page's examples."""
-    source = ast.parse(Path(checks.__file__).read_text(encoding="utf-8"))
-    calls = [node for node in ast.walk(source) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    makers = [function for function in source.body if getattr(function, "name", "") == "_problem"]
-    inside = {id(node) for maker in makers for node in ast.walk(maker)}
-    places = {
-        (call.lineno, call.end_lineno)
-        for call in calls
-        if call.func.id in ("_problem", "Problem") and id(call) not in inside
-    }
-    reached = set()
-
-    def spy(name):
-        made = getattr(checks, name)
-
-        def record(*args, **kwargs):
-            reached.add(sys._getframe(1).f_lineno)
-            return made(*args, **kwargs)
-
-        monkeypatch.setattr(checks, name, record)
-
-    spy("_problem")
-    spy("Problem")
+    """Each place of a plan's checks that makes a problem is reached by one of the page's examples."""
+    names, reached, places = ("_problem", "problem", "Problem"), set(), set()
+    for module in (checks, method_checks):
+        source = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+        calls = [node for node in ast.walk(source) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+        places |= {(module, call.lineno, call.end_lineno) for call in calls if call.func.id in names}
+        for name in names:
+            if name in vars(module):
+                monkeypatch.setattr(module, name, _spied(module, vars(module)[name], reached))
     for row in REFUSED + WARNED:
         finding(row[2])
-    missing = [first for first, last in sorted(places) if not reached & set(range(first, last + 1))]
-    assert len(places) > 15
+    missing = [
+        (module.__name__, first)
+        for module, first, last in places
+        if not reached & {(module, line) for line in range(first, last + 1)}
+    ]
+    assert len(places) > 25
     assert not missing
+
+
+def _spied(module, made, reached):
+    """`made`, with the line that calls it added to `reached`."""
+
+    def record(*args, **kwargs):
+        reached.add((module, sys._getframe(1).f_lineno))
+        return made(*args, **kwargs)
+
+    return record
 
 
 # What trials share.

@@ -11,7 +11,10 @@ from fractions import Fraction
 from math import ceil, floor
 
 from sweep.errors import Problem
+from sweep.plan.command import command_refusals
 from sweep.plan.lengths import Lengths, steps_in_epoch
+from sweep.plan.method_checks import ignored_keys, method_refusals, method_warnings, recipe_refusals
+from sweep.plan.problems import problem as _problem
 from sweep.plan.timeline import Timeline
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import decimal_text, round_half_up
@@ -21,11 +24,13 @@ from sweep.recipe.schedule import SCHEDULES, exact_milestones
 # Chosen: four times 600 epochs of ImageNet in batches of 32; a slip of the keyboard ends here, not in memory.
 MAX_STEPS = 100_000_000
 # Keys that only datasets of image files read.
-_OF_IMAGE_FILES = {"train_crop_size", "val_resize_size", "val_crop_size", "workers"}
+_OF_IMAGE_FILES = {"train_crop_size", "val_resize_size", "val_crop_size"}
 
 
 def refusals(loaded: LoadedRecipe, runs: tuple[Lengths, ...]) -> list[Problem]:
     """Everything that makes the grid impossible to train."""
+    if loaded.recipe.kind == "command":
+        return command_refusals(loaded, runs)
     found: list[Problem] = []
     for run in runs:
         # A run of no steps has nothing else to be wrong with.
@@ -33,14 +38,9 @@ def refusals(loaded: LoadedRecipe, runs: tuple[Lengths, ...]) -> list[Problem]:
             *_last_batch(loaded, run),
             *_warmup_fills(loaded, run),
             *_interval(loaded, run),
+            *method_refusals(loaded, run),
         ]
-    return [*found, *_equal_lengths(loaded, runs)]
-
-
-def _problem(
-    loaded: LoadedRecipe, key: str, message: str, run: Lengths | None = None, fix: str | None = None
-) -> Problem:
-    return Problem(message, loaded.place(key), key, run.ratio.text if run else None, fix)
+    return [*recipe_refusals(loaded), *found, *_equal_lengths(loaded, runs)]
 
 
 def _length(loaded: LoadedRecipe, run: Lengths) -> Iterator[Problem]:
@@ -70,7 +70,9 @@ def _length(loaded: LoadedRecipe, run: Lengths) -> Iterator[Problem]:
 
 def _last_batch(loaded: LoadedRecipe, run: Lengths) -> Iterator[Problem]:
     size = loaded.recipe.batch_size
-    if size == 1 or run.num_examples % size != 1 or run.num_steps < run.steps_per_epoch:
+    # SWA passes over all of an epoch, however short the run.
+    reaches_it = loaded.recipe.swa or run.num_steps >= run.steps_per_epoch
+    if size == 1 or run.num_examples % size != 1 or not reaches_it:
         return
     message = f"the last batch of {run.num_examples} examples would hold one, and BatchNorm cannot train on it"
     if run.num_examples == run.dataset_examples:
@@ -152,7 +154,7 @@ def _equal_lengths(loaded: LoadedRecipe, runs: tuple[Lengths, ...]) -> Iterator[
 
 def warnings(loaded: LoadedRecipe, timelines: tuple[Timeline, ...]) -> list[Problem]:
     """Everything that trains, but perhaps not as it was meant."""
-    found = list(_ignored_keys(loaded))
+    found = [*_ignored_keys(loaded), *ignored_keys(loaded)]
     for timeline in timelines:
         found += [
             *_long_warmup(loaded, timeline),
@@ -160,6 +162,7 @@ def warnings(loaded: LoadedRecipe, timelines: tuple[Timeline, ...]) -> list[Prob
             *_positions(loaded, timeline),
             *_merges(loaded, timeline),
             *_long_cooldown(loaded, timeline),
+            *method_warnings(loaded, timeline),
         ]
     return found
 
@@ -175,10 +178,15 @@ def _ignored_keys(loaded: LoadedRecipe) -> Iterator[Problem]:
             yield _problem(loaded, key, "ignored: there is no warm-up")
     if recipe.opt == "adamw" and "momentum" in loaded.places:
         yield _problem(loaded, "momentum", "ignored: opt adamw does not use it")
-    image_files = DATASETS[recipe.dataset].image_files
+    if recipe.kind != "builtin":
+        return
+    image_files = DATASETS[recipe.builtin_dataset].image_files
     for key in sorted(({"random_crop_padding"} if image_files else _OF_IMAGE_FILES) & loaded.places.keys()):
         kind = "is" if image_files else "is not"
-        yield _problem(loaded, key, f"ignored: dataset {recipe.dataset} {kind} read from image files")
+        yield _problem(loaded, key, f"ignored: dataset {recipe.builtin_dataset} {kind} read from image files")
+    is_augmented = recipe.auto_augment != "none" or recipe.random_erase > 0
+    if "workers" in loaded.places and not image_files and not is_augmented:
+        yield _problem(loaded, "workers", f"ignored: dataset {recipe.builtin_dataset} is in memory, and not augmented")
 
 
 def _long_warmup(loaded: LoadedRecipe, timeline: Timeline) -> Iterator[Problem]:

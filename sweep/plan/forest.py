@@ -1,7 +1,7 @@
 """Timelines -> Branches: the spans of steps that they have in common, found by comparing them step by step.
 
-A step's identity, for one seed, is its learning rate and its batch; the rest is the recipe's. Timelines that are the
-same up to a step are the same computation up to it.
+A step's identity, for one seed, is every scheduled value and its batch; the rest is the recipe's. Timelines that are
+the same up to a step are the same computation up to it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sweep.plan.timeline import Timeline
+from sweep.plan.timeline import Rates, Timeline
 
 
 @dataclass(frozen=True)
@@ -90,18 +91,26 @@ def _shared_with_first(timelines: Sequence[Timeline], bush: _Bush) -> dict[int, 
     for start, rates in first.spans(bush.equal_to):
         for member in undecided:
             other = timelines[member]
-            last = max(start, int(min(start + len(rates), other.num_steps, _shared_batches(first, other))))
-            differs = np.flatnonzero(rates[: last - start] != other.rates(start, last))
+            last = max(start, int(min(start + len(rates), other.shareable_steps, _alike_but_for_rates(first, other))))
+            differs = np.flatnonzero(_rates_differ(first, other, start, rates[: last - start]))
             shared[member] = start + int(differs[0]) if differs.size else last
         undecided = [member for member in undecided if shared[member] == start + len(rates)]
     return shared
 
 
-def _shared_batches(one: Timeline, other: Timeline) -> float:
-    """The number of steps, from the start, whose batches are the same in both."""
-    if one.lengths.num_examples == other.lengths.num_examples:
-        return math.inf
-    return min(one.own_batches_from, other.own_batches_from)
+def _rates_differ(one: Timeline, other: Timeline, start: int, rates: Rates) -> NDArray[np.bool_]:
+    """At which of the steps from `start` on learning rate (of the first `rates`) or momentum differ. Shape (n,)."""
+    stop = start + len(rates)
+    differs: NDArray[np.bool_] = rates != other.rates(start, stop)
+    mine, theirs = one.momenta(start, stop), other.momenta(start, stop)
+    return differs if mine is None or theirs is None else differs | (mine != theirs)
+
+
+def _alike_but_for_rates(one: Timeline, other: Timeline) -> float:
+    """The number of steps, from the start, whose batches and whose methods' values are the same in both."""
+    has_same_batches = one.lengths.num_examples == other.lengths.num_examples
+    batches = math.inf if has_same_batches else min(one.own_batches_from, other.own_batches_from)
+    return min(batches, one.methods.shared_with(other.methods))
 
 
 def _parts(timelines: Sequence[Timeline], members: list[int], step: int) -> list[tuple[int, ...]]:
@@ -109,8 +118,15 @@ def _parts(timelines: Sequence[Timeline], members: list[int], step: int) -> list
     parts: dict[object, list[int]] = {}
     for member in members:
         timeline = timelines[member]
-        is_over = timeline.num_steps <= step
-        rate = None if is_over else timeline.rates(step, step + 1)[0]
         own = timeline.lengths.num_examples if step >= timeline.own_batches_from else None
-        parts.setdefault((rate, own), []).append(member)
+        parts.setdefault((_values(timeline, step), own), []).append(member)
     return [tuple(part) for part in parts.values()]
+
+
+def _values(timeline: Timeline, step: int) -> object:
+    """Every scheduled value at `step`; None where the run is over."""
+    if timeline.num_steps <= step:
+        return None
+    momenta = timeline.momenta(step, step + 1)
+    momentum = None if momenta is None else momenta[0]
+    return timeline.rates(step, step + 1)[0], momentum, timeline.methods.at(step)

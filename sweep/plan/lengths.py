@@ -3,7 +3,8 @@
 - `epochs`: floor(epochs x ratio) whole epochs. `steps`: floor(steps x ratio) steps, the last epoch cut short.
 - `samples`, `subset`: the same epochs, each of floor(examples x ratio) examples.
 
-Steps per epoch = ceil(examples / batch_size): the last, smaller batch is trained too.
+A step is an optimizer step, over batch_size x gradient_accumulation_steps examples. Steps per epoch = ceil(examples /
+those): the last, smaller one is trained too.
 """
 
 from __future__ import annotations
@@ -49,16 +50,27 @@ class Lengths:
         return Fraction(steps, self.steps_per_epoch) if self.steps_per_epoch else Fraction(0)
 
 
-def steps_in_epoch(num_examples: int, batch_size: int) -> int:
-    """Batches of an epoch, the last, smaller one included."""
-    return -(-num_examples // batch_size)
+def examples_per_step(recipe: Recipe) -> int:
+    """How many examples an optimizer step takes; the last one of an epoch can have fewer."""
+    return recipe.batch_size * recipe.gradient_accumulation_steps
+
+
+def steps_in_epoch(num_examples: int, size: int) -> int:
+    """Steps of an epoch that take `size` examples each, the last, smaller one included; batches likewise."""
+    return -(-num_examples // size)
+
+
+def batches_before(recipe: Recipe, num_examples: int, step: int) -> int:
+    """How many batches of `batch_size` the steps before `step` take, in epochs of `num_examples`."""
+    epoch, index = divmod(step, steps_in_epoch(num_examples, examples_per_step(recipe)))
+    return epoch * steps_in_epoch(num_examples, recipe.batch_size) + index * recipe.gradient_accumulation_steps
 
 
 def measure(recipe: Recipe, ratio: Ratio, dataset_examples: int) -> Lengths:
     """The lengths of `recipe` at `ratio`. They may be zero or make no sense: plan/checks.py tells."""
-    baseline_epoch = steps_in_epoch(dataset_examples, recipe.batch_size)
-    in_steps = recipe.epochs.unit is Unit.STEP
-    baseline_steps = int(recipe.epochs.amount) * (1 if in_steps else baseline_epoch)
+    size = examples_per_step(recipe)
+    baseline_epoch = steps_in_epoch(dataset_examples, size)
+    baseline_steps = _baseline_steps(recipe, baseline_epoch)
     num_examples = dataset_examples
     match recipe.method:
         case "epochs":
@@ -67,14 +79,27 @@ def measure(recipe: Recipe, ratio: Ratio, dataset_examples: int) -> Lengths:
             num_steps = floor(baseline_steps * ratio.value)
         case "samples" | "subset":
             num_examples = floor(dataset_examples * ratio.value)
-            num_steps = int(recipe.epochs.amount) * steps_in_epoch(num_examples, recipe.batch_size)
+            num_steps = int(recipe.epochs.amount) * steps_in_epoch(num_examples, size)
     dilation = _dilation(recipe, baseline_steps, num_steps, baseline_epoch)
-    return Lengths(ratio, dataset_examples, num_examples, steps_in_epoch(num_examples, recipe.batch_size), dilation)
+    return Lengths(ratio, dataset_examples, num_examples, steps_in_epoch(num_examples, size), dilation)
+
+
+def baseline_warmup_steps(recipe: Recipe, dataset_examples: int) -> int:
+    """Steps of the baseline's warm-up."""
+    steps_per_epoch = steps_in_epoch(dataset_examples, examples_per_step(recipe))
+    return round_half_up(_baseline_warmup(recipe, _baseline_steps(recipe, steps_per_epoch), steps_per_epoch))
+
+
+def _baseline_steps(recipe: Recipe, steps_per_epoch: int) -> int:
+    return int(recipe.epochs.amount) * (1 if recipe.epochs.unit is Unit.STEP else steps_per_epoch)
+
+
+def _baseline_warmup(recipe: Recipe, baseline_steps: int, steps_per_epoch: int) -> Fraction:
+    return Dilation(baseline_steps, 0, baseline_steps, 0, steps_per_epoch).baseline_length(recipe.lr_warmup_epochs)
 
 
 def _dilation(recipe: Recipe, baseline_steps: int, num_steps: int, steps_per_epoch: int) -> Dilation:
-    baseline = Dilation(baseline_steps, 0, baseline_steps, 0, steps_per_epoch)
-    warmup = baseline.baseline_length(recipe.lr_warmup_epochs)
+    warmup = _baseline_warmup(recipe, baseline_steps, steps_per_epoch)
     run_warmup = warmup * Fraction(num_steps, baseline_steps) if follows_run(recipe) else warmup
     return Dilation(baseline_steps, round_half_up(warmup), num_steps, round_half_up(run_warmup), steps_per_epoch)
 

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-import yaml
-
 from sweep.plan.reference_script import command_line, differences, reasons
 from sweep.plan.scaled import ScaledRecipe
-from sweep.printable import one_line
-from sweep.recipe.duration import Duration, decimal_text
+from sweep.recipe.duration import decimal_text
 from sweep.recipe.library import shown_path
-
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_WHOLE_EPOCHS = re.compile(r"^([0-9]+)ep$")
+from sweep.recipe.written import comment, spelled
 
 
 def to_yaml(scaled: ScaledRecipe) -> str:
     """The file, which the loader reads back as `scaled.recipe`."""
-    keys = (f"{key}: {_spelled(getattr(scaled.recipe, key))}" for key in scaled.keys)
-    return "\n".join([*map(_comment, _head(scaled)), *keys, "", *map(_comment, _tail(scaled)), ""])
-
-
-def _comment(line: str) -> str:
-    return f"# {one_line(line)}".rstrip()
+    keys = (f"{key}: {spelled(getattr(scaled.recipe, key))}" for key in scaled.keys)
+    return "\n".join([*map(comment, _head(scaled)), *keys, "", *map(comment, _tail(scaled)), ""])
 
 
 def _head(scaled: ScaledRecipe) -> Iterator[str]:
@@ -56,16 +46,3 @@ def _tail(scaled: ScaledRecipe) -> Iterator[str]:
 
 def _number(value: Fraction) -> str:
     return decimal_text(value).removesuffix(".0")
-
-
-def _spelled(value: object) -> str:
-    """A value as the strict reader takes it, and any other reader of YAML as well."""
-    if isinstance(value, Duration):
-        return _WHOLE_EPOCHS.sub(r"\1", str(value))
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_spelled, value))}]"
-    if isinstance(value, str):
-        is_plain = _WORD.fullmatch(value) and yaml.safe_load(value) == value
-        return value if is_plain else yaml.safe_dump(value, default_style='"', width=float("inf")).strip()
-    # YAML 1.1 takes 5e-05 for a text, and 5.0e-05 for the number that YAML 1.2 takes both for.
-    return "null" if value is None else re.sub(r"^(-?\d+)e", r"\1.0e", repr(value).lower())

@@ -15,10 +15,12 @@ from fractions import Fraction
 from sweep.errors import Problem, UsageError
 from sweep.plan.checks import refusals
 from sweep.plan.lengths import Lengths, follows_run, measure
+from sweep.plan.methods import unused_keys
 from sweep.plan.scaled import ScaledRecipe
 from sweep.printable import one_line
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import Duration, Ratio, decimal_text, round_half_up
+from sweep.recipe.imports.torchvision_options import OF_SCHEDULERS, SCHEDULERS
 from sweep.recipe.library import LoadedRecipe
 from sweep.recipe.models import TORCHVISION
 from sweep.recipe.schedule import SCHEDULES
@@ -26,14 +28,25 @@ from sweep.recipe.schema import Recipe
 
 # Those two answer in training with a tuple, for which the script has no loss.
 TORCHVISION_MODELS = frozenset(TORCHVISION) - {"googlenet", "inception_v3"}
-_SCHEDULERS = ("steplr", "cosineannealinglr", "exponentiallr")
 _ALWAYS = (
     *("model", "data_path", "epochs", "batch_size", "opt", "lr", "momentum", "weight_decay", "label_smoothing"),
     "lr_scheduler",
 )
 _WARMUP = ("lr_warmup_epochs", "lr_warmup_method", "lr_warmup_decay")
 _SIZES = ("train_crop_size", "val_resize_size", "val_crop_size")
-_OF_SCHEDULERS = ("lr_step_size", "lr_gamma", "lr_min")
+# Told where they are not at the default, which is the script's own.
+_METHODS = (
+    *("norm_weight_decay", "clip_grad_norm", "auto_augment", "random_erase", "mixup_alpha", "cutmix_alpha", "amp"),
+    *("model_ema", "model_ema_steps", "model_ema_decay"),
+)
+# What the script cannot do, with what makes a recipe do without.
+_UNKNOWN = {
+    "gradient_accumulation_steps": "--set gradient_accumulation_steps=1",
+    "mixup_off": "--set mixup_alpha=0 --set cutmix_alpha=0, or leave mixup_off out",
+    "swa": "--set swa=false",
+    "progressive_resizing": "--set progressive_resizing=false",
+    "layer_freezing": "--set layer_freezing=false",
+}
 # Chosen: a ratio that works is looked for among so many lengths on either side; it takes a tenth of a second.
 _MAX_TRIED = 500
 
@@ -55,15 +68,23 @@ def _keys(scaled: ScaledRecipe) -> Iterator[str]:
     """The keys that the script is told."""
     recipe = scaled.recipe
     yield from (key for key in _ALWAYS if key != "momentum" or recipe.opt != "adamw")
-    yield from (key for key in _OF_SCHEDULERS if key in SCHEDULES[recipe.lr_scheduler].keys)
+    yield from (key for key in OF_SCHEDULERS if key in SCHEDULES[recipe.lr_scheduler].keys)
     if scaled.lengths.warmup_steps > 0:
         yield from _WARMUP
-    if DATASETS[recipe.dataset].image_files:
+    if DATASETS[recipe.builtin_dataset].image_files:
         yield from _SIZES
+    unused = unused_keys(recipe)
+    yield from (key for key in _METHODS if _is_set(recipe, key) and key not in unused)
+
+
+def _is_set(recipe: Recipe, key: str) -> bool:
+    return bool(getattr(recipe, key) != Recipe.model_fields[key].default)
 
 
 def _option(key: str, value: object) -> list[str]:
     option, text = f"--{key.replace('_', '-')}", str(value)
+    if value is True or key == "amp":  # of those the script has only fp16
+        return [option]
     return [f"{option}={text}"] if text.startswith("-") else [option, text]
 
 
@@ -73,10 +94,21 @@ def differences(scaled: ScaledRecipe) -> list[str]:
     found = [f"--batch-size counts the images of one GPU: on several of them, divide {size} by their number"]
     if scaled.recipe.lr_interval == "step" and _changes_within_epochs(scaled):
         found.append("the rate changes once an epoch, as it does here with lr_interval: epoch, not at every step")
+    found += _differences_of_methods(scaled.recipe)
     own_way = "cropped, mirrored and normalised in the script's own way"
     found.append(f"images are read from the folders train and val in --data-path, and {own_way}")
     found.append("the script takes no seed")
     return found
+
+
+def _differences_of_methods(recipe: Recipe) -> Iterator[str]:
+    if recipe.model_ema:
+        every = f"every {recipe.model_ema_steps} steps"
+        yield f"the average is updated at the first step of each epoch and {every} from there, here {every} of the run"
+        yield "the accuracy of the average is the one that the script marks with EMA"
+    for key in ("channels_last", "compile"):
+        if getattr(recipe, key):
+            yield f"the script has no {key}: it trains the same, at another speed"
 
 
 def _changes_within_epochs(scaled: ScaledRecipe) -> bool:
@@ -95,14 +127,16 @@ def _wrong_settings(scaled: ScaledRecipe) -> Iterator[Problem]:
     def problem(key: str, message: str, fix: str | None = None) -> Problem:
         return Problem(message, scaled.loaded.place(key), key, fix=fix)
 
-    if recipe.model not in TORCHVISION_MODELS:
+    if recipe.kind != "builtin":
+        yield problem(recipe.kind, f"torchvision's script trains networks and data of its own, not a {recipe.kind}")
+    elif recipe.model not in TORCHVISION_MODELS:
         yield problem(
             "model", f"torchvision's script cannot train {recipe.model}", "take one of torchvision's, such as resnet50"
         )
     if recipe.stem != "default":
         yield problem("stem", "torchvision's script builds its models with their own stem", "leave stem at its default")
-    if recipe.lr_scheduler not in _SCHEDULERS:
-        message = f"torchvision's script has no {recipe.lr_scheduler}, only {', '.join(_SCHEDULERS)}"
+    if recipe.lr_scheduler not in SCHEDULERS:
+        message = f"torchvision's script has no {recipe.lr_scheduler}, only {', '.join(SCHEDULERS)}"
         yield problem("lr_scheduler", message)
     if scaled.lengths.warmup_steps:
         if recipe.lr_scheduler == "steplr" and recipe.lr_step_origin == "start":
@@ -111,6 +145,11 @@ def _wrong_settings(scaled: ScaledRecipe) -> Iterator[Problem]:
         if recipe.lr_warmup_method == "linear" and recipe.lr_warmup_decay == 0:
             message = "torch's LinearLR, which torchvision's script uses, cannot start at 0"
             yield problem("lr_warmup_decay", message, "--set lr_warmup_decay=0.01")
+    for key, fix in _UNKNOWN.items():
+        if _is_set(recipe, key) and key not in unused_keys(recipe):
+            yield problem(key, f"torchvision's script has no {key}", fix)
+    if recipe.amp == "bf16":
+        yield problem("amp", "torchvision's script has fp16 alone", "--set amp=fp16, or --set amp=none")
     if one_line(recipe.data_path) != recipe.data_path:
         yield problem("data_path", "a control character cannot stand in a command line", "rename the folder")
 

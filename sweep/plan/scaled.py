@@ -1,5 +1,5 @@
-"""A recipe x a ratio -> the recipe which at ratio 1 is that run: the same steps, and every rate equal to the last bit
-(for exponentiallr equal to rounding, since `lr_gamma` itself changes).
+"""A recipe x a ratio -> the recipe which at ratio 1 is that run: the same steps, and every value equal to the last bit
+(for exponentiallr equal to rounding, since `lr_gamma` itself changes, as does the decay of `model_ema`).
 
 Lengths that are dilated are written as exact fractions. What no recipe can say, fewer examples an epoch, is refused.
 """
@@ -12,11 +12,13 @@ from math import pow
 
 from sweep.errors import Complaints, Problem, RecipeError
 from sweep.plan.lengths import Lengths, follows_run
+from sweep.plan.methods import TIMES, Times, exact, is_on
 from sweep.plan.stages import make_plan
+from sweep.recipe.check import check_recipe
 from sweep.recipe.duration import Duration, Ratio, Unit
 from sweep.recipe.library import LoadedRecipe, shown_path
 from sweep.recipe.schedule import SCHEDULES, Dilation
-from sweep.recipe.schema import Recipe, check_recipe
+from sweep.recipe.schema import Recipe
 
 # Written even where they are defaults, as is all that the scheduler reads: it is to be read elsewhere.
 _ALWAYS = frozenset({"model", "dataset", "epochs", "lr_scheduler"})
@@ -38,9 +40,15 @@ class ScaledRecipe:
         ignored = frozenset().union(*(schedule.keys for schedule in SCHEDULES.values())) - read
         return tuple(key for key in Recipe.model_fields if key in read or (key not in ignored and self._is_told(key)))
 
+    @property
+    def times(self) -> tuple[str, ...]:
+        """The keys that other ratios have other values of: its length, and what goes with it."""
+        return tuple(_changed(self.loaded.recipe, self.lengths))
+
     def _is_told(self, key: str) -> bool:
-        is_default = getattr(self.recipe, key) == Recipe.model_fields[key].default
-        return key in _ALWAYS or key in self.loaded.places or not is_default
+        value = getattr(self.recipe, key)
+        is_always = key in _ALWAYS and value is not None
+        return is_always or key in self.loaded.places or value != Recipe.model_fields[key].default
 
 
 def scale(loaded: LoadedRecipe, ratio: Ratio, dataset_examples: int) -> ScaledRecipe:
@@ -57,6 +65,9 @@ def scale(loaded: LoadedRecipe, ratio: Ratio, dataset_examples: int) -> ScaledRe
     if complaints.problems:
         raise RecipeError(complaints.problems)
     [timeline] = plan.timelines
+    dilation = timeline.lengths.dilation
+    if loaded.recipe.model_ema and dilation.warmup_steps != dilation.baseline_warmup_steps:
+        raise RecipeError(_other_warmup(loaded, timeline.lengths))
     return ScaledRecipe(loaded, timeline.lengths, _scaled(loaded, timeline.lengths), plan.warnings)
 
 
@@ -65,16 +76,31 @@ def _fewer_examples(loaded: LoadedRecipe, ratio: Ratio) -> Problem:
     return Problem(message, loaded.place("method"), "method", ratio.text, "scale it with --method epochs or steps")
 
 
+def _other_warmup(loaded: LoadedRecipe, run: Lengths) -> Problem:
+    steps = run.dilation.baseline_warmup_steps
+    message = f"its average begins when the baseline's warm-up ends, at step {steps}, and no recipe can say that"
+    return Problem(message, loaded.place("model_ema"), "model_ema", run.ratio.text, "keep the warm-up's length")
+
+
 def _scaled(loaded: LoadedRecipe, run: Lengths) -> Recipe:
     recipe = loaded.recipe
-    changed = {"epochs": _length(recipe, run), "lr_warmup_epochs": _warmup(recipe, run), **_schedule(recipe, run)}
-    # As texts: so it is known that what is written can be read.
-    values = recipe.model_dump() | {key: _text(value) for key, value in changed.items()}
+    changed = _changed(recipe, run)
+    # As texts: so it is known that what is written can be read. A key at its default may be of no use to the recipe.
+    values = recipe.model_dump(exclude_defaults=True) | {key: _text(value) for key, value in changed.items()}
     checked = check_recipe(values, loaded.places, default_place=shown_path(loaded.path))
     if isinstance(checked, list):
         fix = "no recipe can say what it would be at this ratio; take another one"
         raise RecipeError(replace(problem, ratio=run.ratio.text, fix=fix) for problem in checked)
     return checked
+
+
+def _changed(recipe: Recipe, run: Lengths) -> dict[str, object]:
+    return {
+        "epochs": _length(recipe, run),
+        "lr_warmup_epochs": _warmup(recipe, run),
+        **_schedule(recipe, run),
+        **_methods(recipe, run),
+    }
 
 
 def _text(value: object) -> object:
@@ -113,6 +139,21 @@ def _schedule(recipe: Recipe, run: Lengths) -> dict[str, object]:
         case "exponentiallr":
             return {"lr_gamma": _gamma(recipe.lr_gamma, dilation)}
     return {}
+
+
+def _methods(recipe: Recipe, run: Lengths) -> dict[str, object]:
+    """The keys of the methods that are other ones in the scaled recipe: what follows the run."""
+    times = Times(recipe, run)
+    found: dict[str, object] = {
+        key: _respelled(getattr(recipe, key), times.steps(key), run)
+        for method, keys in TIMES.items()
+        if is_on(recipe, method)
+        for key in keys
+    }
+    if recipe.model_ema:
+        # A shorter baseline's average would forget faster: what it forgets an epoch goes with the epochs.
+        found["model_ema_decay"] = float(1 - (1 - exact(recipe.model_ema_decay)) * run.realised)
+    return found
 
 
 def _gamma(gamma: float, run: Dilation) -> float:

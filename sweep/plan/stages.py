@@ -14,13 +14,14 @@ from functools import cached_property
 
 from sweep.errors import Problem, RecipeError
 from sweep.plan.checks import refusals, warnings
+from sweep.plan.command import command_warnings
 from sweep.plan.forest import Branch, find_branches
 from sweep.plan.grid import Trial, make_grid
 from sweep.plan.lengths import measure
 from sweep.plan.timeline import Timeline
 from sweep.recipe.duration import Ratio
+from sweep.recipe.keys import MAX_SEED
 from sweep.recipe.library import LoadedRecipe
-from sweep.recipe.schema import MAX_SEED
 
 # A Trial's way: the Stages that make it up, each with the step at which it ends.
 Path = tuple[tuple[str, int], ...]
@@ -123,7 +124,9 @@ def make_plan(
     trials = make_grid(timelines, num_seeds)
     # Any number serves, as long as it is recorded and the same whenever this recipe is planned.
     order_seed = int(loaded.recipe.fingerprint[:8], 16)
-    plan = Plan(loaded, timelines, trials, order_seed, shares, tuple(warnings(loaded, timelines)))
+    is_command = loaded.recipe.kind == "command"
+    warned = command_warnings(loaded, runs, num_seeds) if is_command else warnings(loaded, timelines)
+    plan = Plan(loaded, timelines, trials, order_seed, shares and not is_command, tuple(warned))
     return plan.missing(Recorded())
 
 
@@ -219,6 +222,8 @@ class _Divider:
         """After every epoch and at the end of a Trial; in a baseline also at every shorter length, for the truncated
         control."""
         timeline, steps = self._timelines[branch.member], range(branch.start_step + 1, branch.stop_step + 1)
+        if timeline.recipe.kind == "command":
+            return (branch.stop_step,)  # one measurement, at its end
         per_epoch = timeline.lengths.steps_per_epoch
         first = -(-steps.start // per_epoch) * per_epoch
         found = {*range(first, steps.stop, per_epoch), *([branch.stop_step] if branch.ends else [])}
@@ -233,7 +238,9 @@ def _way_so_far(trial: Trial, recorded: Recorded) -> Path:
     for start, stop in sorted(recorded.spans):
         if start not in ways or stop >= trial.timeline.num_steps:
             continue
-        for stage in (stage_id(trial, start, stop, is_end) for is_end in (False, True)):
+        # With SWA what ends a Trial is its own: see Timeline.shareable_steps.
+        kinds = (False,) if trial.timeline.recipe.swa else (False, True)
+        for stage in (stage_id(trial, start, stop, is_end) for is_end in kinds):
             if stage in recorded.finished and (stop not in ways or recorded.has_state(stage, stop)):
                 ways[stop] = (*ways[start], (stage, stop))
     return ways[max(stop for stop, way in ways.items() if not way or recorded.has_state(*way[-1]))]

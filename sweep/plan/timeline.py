@@ -15,8 +15,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.plan.lengths import Lengths, follows_run
-from sweep.recipe.schedule import SCHEDULES, Shape, Steps, WarmedUp
+from sweep.plan.lengths import Lengths, examples_per_step, follows_run
+from sweep.plan.methods import Methods, schedule_methods
+from sweep.recipe.schedule import SCHEDULES, OneCycle, Shape, Steps, WarmedUp
 from sweep.recipe.schema import Recipe
 
 # Chosen: half a megabyte of rates, and few enough spans that a run of millions of steps is planned in seconds.
@@ -41,9 +42,21 @@ class Timeline:
         return SCHEDULES[self.recipe.lr_scheduler].build(self.recipe, self.lengths.dilation)
 
     @property
+    def shareable_steps(self) -> int:
+        """How many steps another run may have in common: with SWA the last one is the run's own, since what follows on
+        it, the averaged network's pass over the data and its evaluation, is part of no longer run.
+        """
+        return self.num_steps - 1 if self.recipe.swa else self.num_steps
+
+    @property
     def positions(self) -> tuple[int, ...]:
         """The steps at which the rate jumps: decays, restarts, the start of a cool-down."""
         return self.shape.positions
+
+    @cached_property
+    def methods(self) -> Methods:
+        """The values of the training methods that are on."""
+        return schedule_methods(self.recipe, self.lengths)
 
     @property
     def epoch_ends(self) -> tuple[int, ...]:
@@ -53,14 +66,27 @@ class Timeline:
 
     def rates_at(self, steps: Steps) -> Rates:
         """The learning rate at each of `steps`. Shape (n,) to (n,)."""
-        if self.recipe.lr_interval == "epoch":
-            steps = steps - steps % self.lengths.steps_per_epoch  # an epoch has the value of its first step
-        rates: Rates = self.recipe.lr * self._warmed_up.multipliers(steps)
+        rates: Rates = self.recipe.lr * self._warmed_up.multipliers(self._looked_up(steps))
         return rates
+
+    def _looked_up(self, steps: Steps) -> Steps:
+        """The steps whose values those at `steps` have: with `lr_interval: epoch` an epoch has that of its first."""
+        return steps if self.recipe.lr_interval == "step" else steps - steps % self.lengths.steps_per_epoch
 
     def rates(self, start: int, stop: int) -> Rates:
         """The learning rate at steps `start` … `stop - 1`."""
         return self.rates_at(np.arange(start, stop, dtype=np.int64))
+
+    @property
+    def cycles_momentum(self) -> bool:
+        """Whether momentum (AdamW's beta1) is scheduled."""
+        return isinstance(self.shape, OneCycle) and self.recipe.lr_cycle_momentum
+
+    def momenta(self, start: int, stop: int) -> Rates | None:
+        """The momentum at steps `start` … `stop - 1`; None where it is not scheduled."""
+        if not (isinstance(self.shape, OneCycle) and self.cycles_momentum):
+            return None
+        return self.shape.momenta(self._looked_up(np.arange(start, stop, dtype=np.int64)))
 
     def spans(self, first: int = 0) -> Iterator[tuple[int, Rates]]:
         """The run from step `first` on in spans: the first step and the learning rates of each."""
@@ -71,7 +97,7 @@ class Timeline:
     def own_batches_from(self) -> float:
         """The first step whose batch depends on how many examples an epoch draws: infinite where none does.
 
-        `samples` draws the first so many of a shuffled epoch: up to the last whole batch, a longer epoch's are the
+        `samples` draws the first so many of a shuffled epoch: up to the last whole step, a longer epoch's are the
         same. A `subset` shuffles its own.
         """
         lengths = self.lengths
@@ -79,18 +105,20 @@ class Timeline:
             case "epochs" | "steps":
                 return math.inf
             case "samples":
-                return lengths.num_examples // self.recipe.batch_size
+                return lengths.num_examples // examples_per_step(self.recipe)
             case "subset":
                 return 0
 
     @cached_property
     def plateau_steps(self) -> int:
         """How many steps from the start every longer run of the recipe has as well: its state then serves those."""
+        if self.recipe.kind == "command":
+            return 0
         # A warm-up that follows the run can round to nothing here, and to a step in a longer one.
         warms_up_with_run = follows_run(self.recipe) and self.recipe.lr_warmup_epochs.amount > 0
         if self.recipe.method in ("samples", "subset") or warms_up_with_run:
             return 0
-        return int(min(self._warmed_up.plateau, self.num_steps))
+        return int(min(self._warmed_up.plateau, self.methods.plateau, self.shareable_steps))
 
     def prefix(self, stop: int) -> str:
         """What the steps before `stop` depend on beside the recipe and the seed, in exact numbers.
@@ -98,9 +126,12 @@ class Timeline:
         Runs that agree in it are the same computation up to there, on any processor and in any version.
         """
         lengths = self.lengths
+        if self.recipe.kind == "command":
+            return f"command,{lengths.num_steps}"
         numbers: tuple[object, ...] = (lengths.dataset_examples, *self._warmed_up.prefix(stop))
         if stop > self.own_batches_from or self.recipe.lr_interval == "epoch":
             numbers += (lengths.num_examples,)
+        numbers += tuple(self.methods.prefix(stop))
         return ",".join(map(str, (self.recipe.method, *numbers)))
 
     @cached_property

@@ -6,167 +6,18 @@ Names are torchvision's class names; `digits` is scikit-learn's.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import importlib.util
-import os
 import shlex
 import sys
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.errors import Problem
+from sweep.recipe.data_files import DataFile, SystemPackage
+from sweep.recipe.dataset import Dataset
+from sweep.recipe.image_lists import list_folders, list_food101, list_pets
 
 # The interpreter that we run in: the one on the path may be another.
 _PYTHON = shlex.quote(sys.executable)
-
-
-# Whatever else lies in a folder of images is not one; as torchvision's ImageFolder has it.
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-# The two parts of a dataset of image files, as torchvision's reference scripts name them.
-FOLDERS = ("train", "val")
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A file by its path under the dataset's root, with a checksum of its content (unpacked, where it is a .gz).
-
-    `num_bytes` is of the content too. What its publisher did not publish is None; one checksum there is.
-    """
-
-    path: str
-    num_bytes: int | None = None
-    sha256: str | None = None
-    md5: str | None = None
-
-    def __post_init__(self) -> None:
-        assert self.sha256 or self.md5, f"{self.path} has no checksum"
-
-    def problem(self, root: Path) -> str | None:
-        """What is wrong with the file below `root`: absent, damaged, truncated or altered."""
-        path = root / self.path
-        if not os.path.isfile(path):
-            return "the file is absent"
-        try:
-            content = read_content(path)
-        except (OSError, EOFError, zlib.error) as error:
-            return f"the file is damaged ({error})"
-        return self.content_problem(content)
-
-    def content_problem(self, content: bytes) -> str | None:
-        """Why `content` is not this file's."""
-        if self.num_bytes is not None and len(content) < self.num_bytes:
-            return f"the file is truncated ({len(content)} of {self.num_bytes} bytes)"
-        if self.sha256 is not None and hashlib.sha256(content).hexdigest() != self.sha256:
-            return "the file was altered (its sha256 differs)"
-        # Against damage, not against an attacker: it is all that CIFAR's publisher gives.
-        if self.md5 is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != self.md5:
-            return "the file is not whole (its md5 differs)"
-        return None
-
-
-@dataclass(frozen=True)
-class SystemPackage:
-    """A package of the operating system that keeps a dataset's files, gzipped, in `folder`."""
-
-    name: str
-    folder: Path
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """`shape` is (channels, height, width) of the uint8 images; mean and sd are per channel, in units of a pixel.
-
-    A dataset of `image_files` has no `files` of its own: its images lie in train/CLASS/ and val/CLASS/, in any size,
-    and are cut to the recipe's; `shape` is what they are by default.
-    """
-
-    name: str
-    num_train: int
-    num_eval: int
-    num_classes: int
-    shape: tuple[int, int, int]
-    pixel_mean: tuple[float, ...]
-    pixel_sd: tuple[float, ...]
-    files: tuple[DataFile, ...]
-    root: Callable[[Path], Path | None]
-    how_to_get: Callable[[Path], str]  # given the data path, in words or as a command
-    image_files: bool = False
-    shadows: tuple[str, ...] = ()  # files below the root that torchvision reads, unchecked, rather than `files`
-    folder: str = ""  # the folder below `data` that our recipes look for it in
-    is_in_torchvision: bool = False  # whether its class of this name downloads it
-    package: SystemPackage | None = None
-
-    def problems(self, data_path: Path) -> list[Problem]:
-        """What is wrong with the dataset's files: absent, truncated or altered, each with the command that mends it."""
-        if self.image_files:
-            return _folder_problems(self, data_path)
-        fix = self.how_to_get(data_path)
-        root = self.root(data_path)
-        if root is None or not any(os.path.exists(root / file.path) for file in self.files):
-            return [Problem(f"dataset {self.name} is absent", where=str(root or data_path), key="dataset", fix=fix)]
-        found = ((file, file.problem(root)) for file in self.files)
-        problems = [
-            Problem(f"dataset {self.name}: {problem}", where=str(root / file.path), key="dataset", fix=fix)
-            for file, problem in found
-            if problem
-        ]
-        return problems + [
-            Problem("is read in place of the files that are checked", str(root / path), "dataset", fix="remove it")
-            for path in self.shadows
-            if os.path.exists(root / path)
-        ]
-
-
-def _folder_problems(dataset: Dataset, data_path: Path) -> list[Problem]:
-    """What is missing of train/CLASS/*.JPEG and val/CLASS/*.JPEG. Counts the files, and opens none."""
-
-    def problem(message: str, where: Path) -> Problem:
-        return Problem(f"dataset {dataset.name}{message}", str(where), "dataset", fix=dataset.how_to_get(data_path))
-
-    folders = [data_path / name for name in FOLDERS]
-    if not any(os.path.isdir(folder) for folder in folders):
-        return [problem(" is absent", data_path)]
-    counts = [_images_by_class(folder) for folder in folders]
-    expected = (dataset.num_train, dataset.num_eval)
-    found = [
-        problem(f": {wrong}", folder)
-        for folder, count, num_images in zip(folders, counts, expected, strict=True)
-        if (wrong := _count_problem(count, dataset.num_classes, num_images))
-    ]
-    if not found and (odd := sorted(counts[0].keys() ^ counts[1].keys())):
-        found.append(problem(f": train and val hold different classes ({odd[0]} is in one only)", data_path))
-    return found
-
-
-def _images_by_class(folder: Path) -> dict[str, int]:
-    """How many images each folder in `folder` holds, at any depth; none where there is no such folder."""
-    try:
-        classes = [entry for entry in os.scandir(folder) if entry.is_dir()]
-    except OSError:
-        return {}
-    return {entry.name: sum(map(_num_images, os.walk(entry.path, followlinks=True))) for entry in classes}
-
-
-def _num_images(walked: tuple[str, list[str], list[str]]) -> int:
-    return sum(name.lower().endswith(IMAGE_SUFFIXES) for name in walked[2])
-
-
-def _count_problem(images_by_class: dict[str, int], num_classes: int, num_images: int) -> str | None:
-    if len(images_by_class) != num_classes:
-        return f"{len(images_by_class)} folders of classes, of {num_classes}"
-    if empty := sorted(name for name, count in images_by_class.items() if not count):
-        return f"no image in {empty[0]}" + (f" (and {len(empty) - 1} more)" if len(empty) > 1 else "")
-    total = sum(images_by_class.values())
-    return f"{total} images, of {num_images}" if total != num_images else None
-
-
-def read_content(path: Path) -> bytes:
-    """A file's content, unpacked: an archive packed by somebody else has other bytes around the same content."""
-    data = path.read_bytes()
-    return gzip.decompress(data) if path.suffix == ".gz" else data
 
 
 def _sklearn_data(data_path: Path) -> Path | None:
@@ -189,6 +40,17 @@ def _imagenet_layout(data_path: Path) -> str:
     return f"get it from image-net.org (ILSVRC 2012), and lay it out as {where}/train/CLASS/*.JPEG and val/CLASS/*.JPEG"
 
 
+def _layout(data_path: Path) -> str:
+    where = shlex.quote(str(data_path))
+    return f"lay your images out as {where}/train/CLASS/* and {where}/val/CLASS/*, the same classes in both"
+
+
+# Those of torchvision's reference scripts, which everybody takes for photographs.
+_IMAGENET_MEAN = _in_pixels(0.485, 0.456, 0.406)
+_IMAGENET_SD = _in_pixels(0.229, 0.224, 0.225)
+_BY_SPLIT = ({"split": "train"}, {"split": "test"})
+
+
 DATASETS: dict[str, Dataset] = {
     # Split: within each class, in the order of the file, every fifth image (positions 4, 9, …) is for evaluation.
     # Mean and sd are those of the 1,442 training images, of 17 grey levels 0..16.
@@ -203,6 +65,7 @@ DATASETS: dict[str, Dataset] = {
         files=(DataFile("digits.csv.gz", 264_712, "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8"),),
         root=_sklearn_data,
         how_to_get=lambda data_path: f"get it with: {_PYTHON} -m pip install --force-reinstall --no-deps scikit-learn",
+        white=16,
     ),
     # Xiao et al. 2017, arXiv 1708.07747, with its own split. Mean and sd are those of the 60,000 training images.
     "FashionMNIST": Dataset(
@@ -264,19 +127,193 @@ DATASETS: dict[str, Dataset] = {
         how_to_get=_own_command("CIFAR10"),
         is_in_torchvision=True,
     ),
-    # Russakovsky et al. 2015, arXiv 1409.0575: ILSVRC 2012. Mean and sd are those of torchvision's reference scripts.
+    # LeCun et al. 1998, with its own split. Mean and sd are the published ones of the 60,000 training images.
+    "MNIST": Dataset(
+        name="MNIST",
+        num_train=60_000,
+        num_eval=10_000,
+        num_classes=10,
+        shape=(1, 28, 28),
+        pixel_mean=_in_pixels(0.1307),
+        pixel_sd=_in_pixels(0.3081),
+        files=(
+            DataFile(
+                "train-images-idx3-ubyte",
+                47_040_016,
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            ),
+            DataFile(
+                "train-labels-idx1-ubyte",
+                60_008,
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            ),
+            DataFile(
+                "t10k-images-idx3-ubyte",
+                7_840_016,
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            ),
+            DataFile(
+                "t10k-labels-idx1-ubyte",
+                10_008,
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            ),
+        ),
+        root=lambda data_path: data_path / "MNIST" / "raw",
+        shadows=("../processed/training.pt", "../processed/test.pt"),  # of torchvision before 0.9
+        how_to_get=_own_command("MNIST"),
+        is_in_torchvision=True,
+    ),
+    # Clanuwat et al. 2018, arXiv 1812.01718, with its own split. Only the sums of the archives are published, by
+    # torchvision; it keeps them beside what it unpacks, and we read them.
+    "KMNIST": Dataset(
+        name="KMNIST",
+        num_train=60_000,
+        num_eval=10_000,
+        num_classes=10,
+        shape=(1, 28, 28),
+        pixel_mean=_in_pixels(0.1918),
+        pixel_sd=_in_pixels(0.3483),
+        files=(
+            DataFile("train-images-idx3-ubyte.gz", 47_040_016, packed_md5="bdb82020997e1d708af4cf47b453dcf7"),
+            DataFile("train-labels-idx1-ubyte.gz", 60_008, packed_md5="e144d726b3acfaa3e44228e80efcd344"),
+            DataFile("t10k-images-idx3-ubyte.gz", 7_840_016, packed_md5="5c965bf0a639b31b8f53240b1b52f4d7"),
+            DataFile("t10k-labels-idx1-ubyte.gz", 10_008, packed_md5="7320c461ea6c1c855c0b718fb2a4b134"),
+        ),
+        root=lambda data_path: data_path / "KMNIST" / "raw",
+        how_to_get=_own_command("KMNIST"),
+        is_in_torchvision=True,
+    ),
+    # Krizhevsky 2009: its hundred fine classes, with its own split. Mean and sd are the published ones.
+    "CIFAR100": Dataset(
+        name="CIFAR100",
+        num_train=50_000,
+        num_eval=10_000,
+        num_classes=100,
+        shape=(3, 32, 32),
+        pixel_mean=_in_pixels(0.5071, 0.4865, 0.4409),
+        pixel_sd=_in_pixels(0.2673, 0.2564, 0.2762),
+        files=(
+            DataFile("train", md5="16019d7e3df5f24257cddd939b257f8d"),
+            DataFile("test", md5="f0ef6b0ae62326f3e7ffdfab6717acfc"),
+            DataFile("meta", md5="7973b15100ade9c7d40fb424638fde48"),
+        ),
+        root=lambda data_path: data_path / "cifar-100-python",
+        how_to_get=_own_command("CIFAR100"),
+        is_in_torchvision=True,
+    ),
+    # Netzer et al. 2011: cropped digits, without the `extra` ones. Mean and sd are the published ones.
+    "SVHN": Dataset(
+        name="SVHN",
+        num_train=73_257,
+        num_eval=26_032,
+        num_classes=10,
+        shape=(3, 32, 32),
+        pixel_mean=_in_pixels(0.4377, 0.4438, 0.4728),
+        pixel_sd=_in_pixels(0.1980, 0.2010, 0.1970),
+        files=(
+            DataFile("train_32x32.mat", md5="e26dedcc434d2e4c54c9b2d4a06d8373"),
+            DataFile("test_32x32.mat", md5="eb5a983be6a315427106f1b164d9cef3"),
+        ),
+        root=lambda data_path: data_path,
+        how_to_get=_own_command("SVHN"),
+        is_in_torchvision=True,
+        splits=_BY_SPLIT,
+    ),
+    # Coates et al. 2011: the labelled images, with its own split. Mean and sd are the published ones.
+    "STL10": Dataset(
+        name="STL10",
+        num_train=5_000,
+        num_eval=8_000,
+        num_classes=10,
+        shape=(3, 96, 96),
+        pixel_mean=_in_pixels(0.4467, 0.4398, 0.4066),
+        pixel_sd=_in_pixels(0.2603, 0.2566, 0.2713),
+        files=(
+            DataFile("train_X.bin", md5="918c2871b30a85fa023e0c44e0bee87f"),
+            DataFile("train_y.bin", md5="5a34089d4802c674881badbb80307741"),
+            DataFile("test_X.bin", md5="7f263ba9f9e0b06b93213547f721ac82"),
+            DataFile("test_y.bin", md5="36f9794fa4beb8a2c72628de14fa638e"),
+        ),
+        root=lambda data_path: data_path / "stl10_binary",
+        how_to_get=_own_command("STL10"),
+        is_in_torchvision=True,
+        splits=_BY_SPLIT,
+    ),
+    # Howard 2019: ten easy classes of ImageNet, in their full size.
+    "Imagenette": Dataset(
+        name="Imagenette",
+        num_train=9_469,
+        num_eval=3_925,
+        num_classes=10,
+        shape=(3, 224, 224),
+        pixel_mean=_IMAGENET_MEAN,
+        pixel_sd=_IMAGENET_SD,
+        files=(),
+        root=lambda data_path: data_path / "imagenette2",
+        how_to_get=_own_command("Imagenette"),
+        images=list_folders,
+        is_in_torchvision=True,
+        splits=({"split": "train"}, {"split": "val"}),
+    ),
+    # Bossard et al. 2014, with its own split.
+    "Food101": Dataset(
+        name="Food101",
+        num_train=75_750,
+        num_eval=25_250,
+        num_classes=101,
+        shape=(3, 224, 224),
+        pixel_mean=_IMAGENET_MEAN,
+        pixel_sd=_IMAGENET_SD,
+        files=(),
+        root=lambda data_path: data_path / "food-101",
+        how_to_get=_own_command("Food101"),
+        images=list_food101,
+        is_in_torchvision=True,
+        splits=_BY_SPLIT,
+    ),
+    # Parkhi et al. 2012: the 37 breeds, with its own split.
+    "OxfordIIITPet": Dataset(
+        name="OxfordIIITPet",
+        num_train=3_680,
+        num_eval=3_669,
+        num_classes=37,
+        shape=(3, 224, 224),
+        pixel_mean=_IMAGENET_MEAN,
+        pixel_sd=_IMAGENET_SD,
+        files=(),
+        root=lambda data_path: data_path / "oxford-iiit-pet",
+        how_to_get=_own_command("OxfordIIITPet"),
+        images=list_pets,
+        is_in_torchvision=True,
+        splits=({"split": "trainval"}, {"split": "test"}),
+    ),
+    # Russakovsky et al. 2015, arXiv 1409.0575: ILSVRC 2012.
     "ImageNet": Dataset(
         name="ImageNet",
         num_train=1_281_167,
         num_eval=50_000,
         num_classes=1000,
         shape=(3, 224, 224),
-        pixel_mean=_in_pixels(0.485, 0.456, 0.406),
-        pixel_sd=_in_pixels(0.229, 0.224, 0.225),
+        pixel_mean=_IMAGENET_MEAN,
+        pixel_sd=_IMAGENET_SD,
         files=(),
         root=lambda data_path: data_path,
         how_to_get=_imagenet_layout,
         folder="imagenet",
-        image_files=True,
+        images=list_folders,
+    ),
+    # Your own images: as many as there are, of as many classes.
+    "ImageFolder": Dataset(
+        name="ImageFolder",
+        num_train=None,
+        num_eval=None,
+        num_classes=None,
+        shape=(3, 224, 224),
+        pixel_mean=_IMAGENET_MEAN,
+        pixel_sd=_IMAGENET_SD,
+        files=(),
+        root=lambda data_path: data_path,
+        how_to_get=_layout,
+        images=list_folders,
     ),
 }

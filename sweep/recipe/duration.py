@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
-from math import floor
+from math import floor, isfinite
+from numbers import Rational, Real
 
 from sweep.errors import Problem, UsageError
 
@@ -66,6 +67,24 @@ class Ratio:
         if value <= 0:
             raise ValueError(f"{_shown(text)} is not above zero: a run of no length trains nothing")
         return cls(value, text)
+
+    @classmethod
+    def of(cls, value: object) -> Ratio:
+        """A ratio from Python: a text as `parse` reads it, a number or a Fraction; of a float, the decimal it shows.
+
+        Raises:
+            ValueError: anything else, or not above zero.
+        """
+        if isinstance(value, Ratio):
+            return value
+        if isinstance(value, str):
+            return cls.parse(value)
+        if isinstance(value, bool) or not isinstance(value, Real) or not _is_finite(value):
+            raise ValueError(f"{_shown(repr(value))} is not a ratio: give 0.7, '7/10' or Fraction(7, 10)")
+        exact = Fraction(value) if isinstance(value, Rational) else Fraction(repr(float(value)))
+        if exact <= 0:
+            raise ValueError(f"{_shown(str(value))} is not above zero: a run of no length trains nothing")
+        return cls(exact, decimal_text(exact))
 
 
 def parse_ratios(text: str, where: str = "--ratios") -> tuple[Ratio, ...]:
@@ -152,6 +171,8 @@ class Duration:
         if isinstance(value, int | float) and not isinstance(value, bool):
             # repr gives back the decimal that was typed, for up to 15 digits, and Decimal spells out its exponent.
             text = f"{Decimal(repr(value)):f}ep"
+        elif isinstance(value, Fraction):
+            text = f"{value.numerator}/{value.denominator}ep"
         else:
             text = str(value).strip()
         match = _DURATION.fullmatch(text) if len(text) <= _MAX_FRACTION_CHARS else None
@@ -174,6 +195,13 @@ class Duration:
 def _is_short(text: str) -> bool:
     # `.12` may be as long as the `0.12` that it is written back as.
     return len(text.removeprefix("0")) <= _MAX_CHARS
+
+
+def _is_finite(value: Real) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # a whole number or a fraction beyond every float
+        return False
 
 
 def _shown(text: str) -> str:

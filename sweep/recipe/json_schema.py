@@ -16,6 +16,8 @@ from sweep.recipe.duration import Duration
 from sweep.recipe.schedule import SCHEDULES
 from sweep.recipe.schema import Recipe
 
+_KINDS = (("model", "dataset"), ("task",), ("command",))
+_KEYS_OF = {"task": ("task_args",), "command": ("metrics", "resume_args", "time_limit")}
 _UNITS = "A number counts epochs; a text has its unit: 5ep or 22/3ep (epochs), 400ba (optimizer steps), 0.2dur (run)."
 
 
@@ -53,12 +55,31 @@ def _holds_times(annotation: Any) -> bool:
 
 
 def _demands() -> list[dict[str, Any]]:
-    """The keys that a scheduler cannot do without."""
-    return [
-        {
-            "if": {"properties": {"lr_scheduler": {"const": name}}, "required": ["lr_scheduler"]},
-            "then": {"required": sorted(schedule.required)},
-        }
+    """What it is that is trained, the keys of each kind, and those that a scheduler cannot do without."""
+    of_kinds = [_when(_has(key), _has(kind)) for kind, keys in _KEYS_OF.items() for key in keys]
+    of_schedulers = [
+        _when(_is("lr_scheduler", name), {"required": sorted(schedule.required)})
         for name, schedule in SCHEDULES.items()
         if schedule.required
     ]
+    return [{"oneOf": [_kind(keys) for keys in _KINDS]}, *of_kinds, *of_schedulers]
+
+
+def _kind(keys: tuple[str, ...]) -> dict[str, Any]:
+    """A recipe that names `keys`, and nothing that only a recipe of another kind does."""
+    others = [key for other in _KINDS for key in other if key not in keys]
+    title = f"a recipe with a {' and a '.join(keys)}"
+    return {"title": title, "allOf": [_has(key) for key in keys], "not": {"anyOf": [_has(key) for key in others]}}
+
+
+def _has(key: str) -> dict[str, Any]:
+    """Is there, and not left empty."""
+    return {"required": [key], "properties": {key: {"not": {"enum": [None, {}]}}}}
+
+
+def _is(key: str, value: str) -> dict[str, Any]:
+    return {"required": [key], "properties": {key: {"const": value}}}
+
+
+def _when(condition: dict[str, Any], demand: dict[str, Any]) -> dict[str, Any]:
+    return {"if": condition, "then": demand}

@@ -11,13 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic_core import PydanticSerializationError
+
 from sweep.errors import Complaints, Problem, RecipeError, UsageError
 from sweep.printable import is_unicode, printable
-from sweep.recipe.schema import Recipe, check_recipe, nearest
+from sweep.recipe.check import check_recipe
+from sweep.recipe.schema import Recipe
+from sweep.recipe.spelling import nearest
 from sweep.recipe.strict_yaml import MAX_BYTES, read_value, survey_mapping
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SUFFIXES = (".yaml", ".yml")
+# The name, and the place in messages, of a recipe that has no file.
+_IN_PYTHON = "recipe"
 
 
 @dataclass(frozen=True)
@@ -50,10 +56,12 @@ def load_recipe(name_or_path: str, overrides: tuple[Override, ...] = ()) -> Load
         RecipeError: with everything that is wrong, each with its place.
     """
     path = find_recipe(name_or_path)
-    document = survey_mapping(_read_bytes(path), shown_path(path))
+    document = survey_mapping(read_bytes(path), shown_path(path))
     values = document.values | {override.key: override.value for override in overrides}
     places = {key: f"{shown_path(path)}:{line}" for key, line in document.lines.items()}
     places |= {override.key: override.place for override in overrides}
+    if not is_path(name_or_path):
+        _refuse_code(values, places)
     checked = check_recipe(values, places, default_place=shown_path(path))
     if isinstance(checked, list) or document.problems:
         # What was refused while it was read has no value that could be wrong as well.
@@ -63,8 +71,41 @@ def load_recipe(name_or_path: str, overrides: tuple[Override, ...] = ()) -> Load
     return LoadedRecipe(checked, printable(path.stem), path, places)
 
 
-def parse_settings(settings: tuple[str, ...]) -> tuple[Override, ...]:
-    """Read `key=value` texts, as `--set` takes them; the value is written as in a recipe.
+def _refuse_code(values: Mapping[str, object], places: Mapping[str, str]) -> None:
+    """A path that was typed is the consent to run what the recipe names."""
+    message = "code of one's own runs only from a recipe that is given by its path"
+    problems = [
+        Problem(message, where=places[key], key=key, fix=f"write a recipe with this {key}, and give its path")
+        for key in ("task", "command")
+        if values.get(key) is not None
+    ]
+    if problems:
+        raise RecipeError(problems)
+
+
+def loaded_from_keys(values: Mapping[str, object], overrides: tuple[Override, ...] = ()) -> LoadedRecipe:
+    """A recipe that has no file: its keys, from Python, with `overrides` over them. It is called `recipe`.
+
+    Raises:
+        RecipeError: with everything that is wrong.
+    """
+    if wrong := [key for key in values if not isinstance(key, str)]:
+        raise RecipeError(Problem(f"{key!r} is no key of a recipe", where=_IN_PYTHON) for key in wrong)
+    places = dict.fromkeys(values, _IN_PYTHON) | {override.key: override.place for override in overrides}
+    checked = check_recipe(
+        {**values, **{override.key: override.value for override in overrides}}, places, default_place=_IN_PYTHON
+    )
+    if isinstance(checked, list):
+        raise RecipeError(checked)
+    try:
+        checked.model_dump(mode="json")
+    except PydanticSerializationError as error:
+        raise RecipeError(Problem(f"cannot be written down: {error}", where=_IN_PYTHON)) from None
+    return LoadedRecipe(checked, _IN_PYTHON, Path(_IN_PYTHON), places)
+
+
+def parse_settings(settings: tuple[str | Override, ...]) -> tuple[Override, ...]:
+    """Read `key=value` texts, as `--set` takes them; the value is written as in a recipe. What is read already stays.
 
     Raises:
         UsageError: with every setting that is wrong.
@@ -73,7 +114,7 @@ def parse_settings(settings: tuple[str, ...]) -> tuple[Override, ...]:
     complaints = Complaints()
     for setting in settings:
         with complaints:
-            override = _parse_setting(setting)
+            override = _parse_setting(setting) if isinstance(setting, str) else setting
             if override.key in overrides:
                 raise UsageError(Problem("given twice", where="--set", key=override.key))
             overrides[override.key] = override
@@ -108,6 +149,11 @@ def summary_line(path: Path) -> str:
     return first.lstrip("# ").partition(": ")[2]
 
 
+def is_path(name_or_path: str) -> bool:
+    """Whether it is a path rather than the name of a shipped recipe: only who gives that lets code in it run."""
+    return os.sep in name_or_path or name_or_path.endswith(_SUFFIXES)
+
+
 def find_recipe(name_or_path: str) -> Path:
     """The file of a shipped recipe's name or of a path.
 
@@ -116,7 +162,7 @@ def find_recipe(name_or_path: str) -> Path:
     """
     if "\0" in name_or_path:
         raise RecipeError(Problem(f"{name_or_path!r} is no path", where="RECIPE"))
-    if os.sep in name_or_path or name_or_path.endswith(_SUFFIXES):
+    if is_path(name_or_path):
         path = Path(name_or_path)
         if os.path.isfile(path):
             return path
@@ -135,7 +181,7 @@ def find_recipe(name_or_path: str) -> Path:
     return shipped[name_or_path]
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
     """Reads without waiting: a pipe that has come into the file's place meanwhile, or the kernel's log, is empty."""
     try:
         with open(path, "rb", opener=_open_at_once) as file:

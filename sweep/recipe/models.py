@@ -1,6 +1,7 @@
 """The names of the networks that a recipe can train, without importing torch.
 
-Ours are for small images; the others are torchvision's classification networks, by the names that it gives them.
+Ours are for small images; the others are torchvision's classification networks, by the names that it gives them, and
+`timm/NAME` where timm is installed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ TORCHVISION = (
 # fmt: on
 
 MODELS = OWN + TORCHVISION
+
+# timm's networks: it is not asked which those are before something trains.
+TIMM = "timm/"
+TIMM_PATTERN = "^timm/[A-Za-z0-9_]+$"
 
 # The families whose networks are known to begin otherwise on 32x32 pixels than on 224x224 (He et al. 2016, section 4.2;
 # Huang et al. 2017, section 4.1).

@@ -100,6 +100,18 @@ class ScheduleKeys(Protocol):
     def lr_cooldown(self) -> Duration: ...
     @property
     def lr_cooldown_shape(self) -> str: ...
+    @property
+    def lr_pct_start(self) -> float: ...
+    @property
+    def lr_div_factor(self) -> float: ...
+    @property
+    def lr_final_div_factor(self) -> float: ...
+    @property
+    def lr_anneal(self) -> str: ...
+    @property
+    def lr_base_momentum(self) -> float: ...
+    @property
+    def lr_max_momentum(self) -> float: ...
 
 
 class Shape(Protocol):
@@ -297,6 +309,38 @@ class StableDecay:
 
 
 @dataclass(frozen=True)
+class OneCycle(_Stretched):
+    """From `first` up to 1 at the exact position `peak`, and down to `last` at `end`; momentum falls from `high` to
+    `low` and rises again (OneCycleLR with its two phases; Smith & Topin 2017, arXiv 1708.07120)."""
+
+    peak: Fraction
+    first: float
+    last: float
+    anneal: str
+    high: float
+    low: float
+
+    def multipliers(self, steps: Steps) -> Multipliers:
+        return self._cycle(steps, self.first, 1.0, self.last)
+
+    def momenta(self, steps: Steps) -> Multipliers:
+        """The momentum at `steps`. Shape (n,) to (n,)."""
+        return self._cycle(steps, self.high, self.low, self.high)
+
+    def _cycle(self, steps: Steps, start: float, peak: float, end: float) -> Multipliers:
+        values: Multipliers = np.full(len(steps), peak)
+        rise, fall = float(self.peak), float(self.end - self.peak)
+        rises, falls = steps < math.ceil(self.peak), steps > math.floor(self.peak)
+        values[rises] = self._annealed(start, peak, steps[rises] / rise)
+        values[falls] = self._annealed(peak, end, (steps[falls].astype(np.float64) - rise) / fall)
+        return values
+
+    def _annealed(self, start: float, end: float, progress: Multipliers) -> Multipliers:
+        left: Multipliers = 1 - progress if self.anneal == "linear" else (1 + np.cos(np.pi * progress)) / 2
+        return end + (start - end) * left
+
+
+@dataclass(frozen=True)
 class WarmedUp:
     """`shape`, with its first `warmup_steps` replaced by a ramp (torch's LinearLR) or a constant (ConstantLR).
 
@@ -417,6 +461,19 @@ def _wsd(keys: ScheduleKeys, run: Dilation) -> Shape:
     return StableDecay(max(start, run.warmup_steps), run.num_steps, _floor(keys), keys.lr_cooldown_shape)
 
 
+def _onecyclelr(keys: ScheduleKeys, run: Dilation) -> Shape:
+    return OneCycle(
+        start=0,
+        end=run.num_steps,
+        peak=Fraction(repr(keys.lr_pct_start)) * run.num_steps,
+        first=1 / keys.lr_div_factor,
+        last=1 / (keys.lr_div_factor * keys.lr_final_div_factor),
+        anneal=keys.lr_anneal,
+        high=keys.lr_max_momentum,
+        low=keys.lr_base_momentum,
+    )
+
+
 SCHEDULES: dict[str, Schedule] = {
     "steplr": Schedule(
         _steplr,
@@ -443,5 +500,14 @@ SCHEDULES: dict[str, Schedule] = {
         _wsd,
         frozenset({"lr_cooldown", "lr_cooldown_shape", "lr_min"}),
         interval="lr_cooldown",
+    ),
+    "onecyclelr": Schedule(
+        _onecyclelr,
+        frozenset(
+            {
+                *("lr_pct_start", "lr_div_factor", "lr_final_div_factor", "lr_anneal"),
+                *("lr_cycle_momentum", "lr_base_momentum", "lr_max_momentum"),
+            }
+        ),
     ),
 }

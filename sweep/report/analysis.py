@@ -10,6 +10,7 @@ import pandas as pd
 
 from sweep.errors import Outcome
 from sweep.report.intervals import Estimate, Noise
+from sweep.report.metric import ACCURACY, Metric
 from sweep.report.summary import RatioSummary, in_points, summarise
 
 
@@ -17,7 +18,8 @@ from sweep.report.summary import RatioSummary, in_points, summarise
 class Curve:
     """Cost and quality of one recipe and method, a row a length, the shortest first.
 
-    `trials` are the frame's own rows of it; `devices` where its finished trials ran, as far as that is known.
+    `trials` are the frame's own rows of it; `devices` where its finished trials ran, as far as that is known. `metric`
+    is what quality is.
     """
 
     recipe: str
@@ -26,6 +28,7 @@ class Curve:
     rows: tuple[RatioSummary, ...]
     noise: Noise
     trials: pd.DataFrame
+    metric: Metric
 
     @cached_property
     def measured(self) -> tuple[RatioSummary, ...]:
@@ -34,7 +37,7 @@ class Curve:
 
     @cached_property
     def front(self) -> tuple[RatioSummary, ...]:
-        """The lengths that are worth their cost, the cheapest first: each is more accurate than the one before."""
+        """The lengths that are worth their cost, the cheapest first: each is better than the one before."""
         return tuple(row for row in self.measured if row.is_on_front)
 
     @cached_property
@@ -44,22 +47,22 @@ class Curve:
 
     @cached_property
     def best(self) -> RatioSummary | None:
-        """The most accurate length: of several the cheapest."""
+        """The best length: of several the cheapest."""
         return self.front[-1] if self.front else None
 
     def points_between(self, row: RatioSummary, other: RatioSummary) -> Estimate:
-        """How many points more accurate `row` is."""
-        return in_points(self.noise.difference(row.sample, other.sample))
+        """How many points better `row` is."""
+        return in_points(self.noise.difference(row.sample, other.sample), self.metric)
 
 
-def make_curves(frame: pd.DataFrame) -> tuple[Curve, ...]:
+def make_curves(frame: pd.DataFrame, metric: Metric = ACCURACY) -> tuple[Curve, ...]:
     """A curve for each recipe and method, in the frame's order."""
-    return tuple(_curve(trials) for _, trials in frame.groupby(["recipe", "method"], sort=False, dropna=False))
+    return tuple(_curve(trials, metric) for _, trials in frame.groupby(["recipe", "method"], sort=False, dropna=False))
 
 
-def _curve(trials: pd.DataFrame) -> Curve:
+def _curve(trials: pd.DataFrame, metric: Metric) -> Curve:
     finished = trials[trials["outcome"] == Outcome.FINISHED]
-    rows, noise = summarise(trials)
+    rows, noise = summarise(trials, metric)
     return Curve(
         recipe=str(trials["recipe"].iloc[0]),
         method=str(trials["method"].iloc[0]),
@@ -67,6 +70,7 @@ def _curve(trials: pd.DataFrame) -> Curve:
         rows=rows,
         noise=noise,
         trials=trials,
+        metric=metric,
     )
 
 
@@ -76,13 +80,13 @@ def max_contention(frame: pd.DataFrame) -> float | None:
     return float(values.max()) if len(values) else None
 
 
-def accuracy_at(curves: Sequence[Curve], ratio: float) -> float | None:
-    """Mean accuracy of the trials at `ratio`, as asked or else as realised: of several curves' the lowest.
+def score_at(curves: Sequence[Curve], ratio: float) -> float | None:
+    """Mean score of the trials at `ratio`, as asked or else as realised: of several curves' the lowest.
 
     None where there are no such trials, or not all of them have finished.
     """
     rows = [row for curve in curves for row in curve.rows]
     there = [row for row in rows if row.ratio == ratio] or [row for row in rows if row.realised_ratio == ratio]
-    means = [row.accuracy if row.num_finished == row.num_trials else None for row in there]
+    means = [row.score if row.num_finished == row.num_trials else None for row in there]
     known = [mean for mean in means if mean is not None]
     return min(known) if known and len(known) == len(means) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
 from sweep.report.cells import duration_text, number_text
@@ -15,14 +15,14 @@ from sweep.store.records import Measurement, StageRecord
 @dataclass(frozen=True)
 class Cost:
     """What was paid: `steps` were trained in `train_seconds`; `steps_again` are those among them that had been trained
-    before, since a state was lost, and those that were lost behind a checkpoint, which no clock has kept.
-    `checkpoint_seconds` is None where not all is known."""
+    before, since a state was lost, and those that were lost behind a checkpoint, which no clock has kept. The seconds
+    beside training are None where not all of them are known."""
 
     train_seconds: float
     steps: int
     steps_again: int
-    eval_seconds: float
-    startup_seconds: float
+    eval_seconds: float | None
+    startup_seconds: float | None
     checkpoint_seconds: float | None
 
 
@@ -48,23 +48,27 @@ def make_bill(history: History) -> Bill | None:
         for record in (history.stages.get(stage) for stage in entry.stages)
         if record is not None and record.measurement is not None
     ]
-    writing = [cost.checkpoint_seconds for cost in costs]
-    known = [seconds for seconds in writing if seconds is not None]
     train_seconds, alone_seconds = sum(cost.train_seconds for cost in costs), sum(part.train_seconds for part in alone)
     price = history.starts[-1].price if history.starts else None
     bill = Bill(
         train_seconds=train_seconds,
         steps=sum(cost.steps for cost in costs),
         steps_again=sum(cost.steps_again for cost in costs),
-        eval_seconds=sum(cost.eval_seconds for cost in costs),
-        startup_seconds=sum(cost.startup_seconds for cost in costs),
-        checkpoint_seconds=sum(known) if len(known) == len(writing) else None,
+        eval_seconds=_sum_if_all_known(cost.eval_seconds for cost in costs),
+        startup_seconds=_sum_if_all_known(cost.startup_seconds for cost in costs),
+        checkpoint_seconds=_sum_if_all_known(cost.checkpoint_seconds for cost in costs),
         alone_seconds=alone_seconds,
         alone_steps=sum(part.steps for part in alone),
         dollars=price * train_seconds / 3600 if price is not None else None,
         alone_dollars=price * alone_seconds / 3600 if price is not None else None,
     )
     return bill if all(math.isfinite(value) for value in astuple(bill) if value is not None) else None
+
+
+def _sum_if_all_known(seconds: Iterable[float | None]) -> float | None:
+    values = list(seconds)
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def _costs(history: History) -> list[Cost]:
@@ -101,15 +105,18 @@ def _start_steps(history: History) -> dict[str, int]:
 def _first(measurement: Measurement, is_counted: bool, steps_lost: int) -> Cost:
     """The cost of a Stage; what it has taken over from another one's checkpoint may be in that one's."""
     other = measurement.taken_over if is_counted else None
-    seconds = measurement.checkpoint_seconds
     return Cost(
         train_seconds=measurement.train_seconds - (other.train_seconds if other else 0),
         steps=measurement.steps - (other.steps if other else 0),
         steps_again=steps_lost,
-        eval_seconds=measurement.eval_seconds - (other.eval_seconds if other else 0),
-        startup_seconds=measurement.startup_seconds - (other.startup_seconds if other else 0),
-        checkpoint_seconds=None if seconds is None else seconds - (other.checkpoint_seconds if other else 0),
+        eval_seconds=_less(measurement.eval_seconds, other.eval_seconds if other else 0),
+        startup_seconds=_less(measurement.startup_seconds, other.startup_seconds if other else 0),
+        checkpoint_seconds=_less(measurement.checkpoint_seconds, other.checkpoint_seconds if other else 0),
     )
+
+
+def _less(seconds: float | None, counted: float) -> float | None:
+    return None if seconds is None else seconds - counted
 
 
 def _repeated(measurement: Measurement, num_lost: int, start: int, steps_lost: int) -> Cost:
@@ -118,15 +125,18 @@ def _repeated(measurement: Measurement, num_lost: int, start: int, steps_lost: i
     begun_at = min(measurement.resumed_at[-num_lost - 1 :], default=start)
     steps = measurement.steps - (begun_at - start)
     share = steps / measurement.steps if measurement.steps else 1.0
-    seconds = measurement.checkpoint_seconds
     return Cost(
         train_seconds=share * measurement.train_seconds,
         steps=steps,
         steps_again=steps + steps_lost,
-        eval_seconds=share * measurement.eval_seconds,
-        startup_seconds=share * measurement.startup_seconds,
-        checkpoint_seconds=None if seconds is None else share * seconds,
+        eval_seconds=_share_of(measurement.eval_seconds, share),
+        startup_seconds=_share_of(measurement.startup_seconds, share),
+        checkpoint_seconds=_share_of(measurement.checkpoint_seconds, share),
     )
+
+
+def _share_of(seconds: float | None, share: float) -> float | None:
+    return None if seconds is None else share * seconds
 
 
 def _steps_lost(attempts: Sequence[StageRecord], resumed_at: tuple[int, ...], start: int) -> int:

@@ -1,4 +1,4 @@
-"""What all charts have in common: 800 pixels, accuracy against training time, and the words around them.
+"""What all charts have in common: 800 pixels, quality against training time, and the words around them.
 
 Every size is fixed beforehand, so that labels can be placed where there is room. Texts of users are only ever values of
 the specification: none is an expression, a field's name or markup.
@@ -15,11 +15,14 @@ from typing import Any
 import altair as alt
 from rich.cells import cell_len
 
+from sweep.printable import one_line
 from sweep.report.label_places import Box, text_width
 from sweep.report.plotted import Limits, Series
 from sweep.report.time_axis import tick_text, time_ticks
 
 WIDTH = 800
+# Of values that are no percent: plain, or with an exponent.
+_NUMBER = ".6~g"
 INK, FAINT, GRID = "#222222", "#555555", "#e3e3e3"
 
 _FONT = "Helvetica, Arial, Liberation Sans, sans-serif"
@@ -54,12 +57,11 @@ class Canvas:
         """Where labels may stand: the plot, and the room to its right."""
         return Box(0.0, 0.0, self.width + self.right - 2, self.height)
 
-    def place(self, seconds: float, percent: float) -> tuple[float, float]:
+    def place(self, seconds: float, quality: float) -> tuple[float, float]:
         """Pixels from the plot's left and from its top."""
         ends = self.limits
         across = math.log(seconds / ends.shortest) / math.log(ends.longest / ends.shortest)
-        down = (ends.highest - percent) / (ends.highest - ends.lowest)
-        return self.width * across, self.height * down
+        return self.width * across, self.height * ends.down(quality)
 
     def time(self) -> alt.X:
         """The encoding of a field `seconds`."""
@@ -70,10 +72,20 @@ class Canvas:
         axis = alt.Axis(values=ticks, labelExpr=texts, title="train time")
         return alt.X("seconds:Q", scale=alt.Scale(type="log", domain=ends, nice=False), axis=axis)
 
-    def accuracy(self, field: str = "percent") -> alt.Y:
-        """The encoding of a field in percent."""
-        scale = alt.Scale(domain=[self.limits.lowest, self.limits.highest], nice=False, zero=False)
-        return alt.Y(f"{field}:Q", scale=scale, axis=alt.Axis(title="accuracy, %", tickCount=7))
+    def quality(self, field: str = "quality") -> alt.Y:
+        """The encoding of a field that holds heights."""
+        ends, metric = [self.limits.lowest, self.limits.highest], self.limits.metric
+        title = one_line(metric.axis_title)
+        if self.limits.is_logarithmic:
+            scale = alt.Scale(type="log", domain=ends, nice=False)
+        else:
+            scale = alt.Scale(domain=ends, nice=False, zero=False)
+        axis = (
+            alt.Axis(title=title, tickCount=7)
+            if metric.is_share
+            else alt.Axis(title=title, tickCount=7, format=_NUMBER)
+        )
+        return alt.Y(f"{field}:Q", scale=scale, axis=axis)
 
     def framed(
         self, layers: Iterable[alt.Chart], title: Sequence[str], subtitle: Sequence[str], caption: Sequence[str]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 from sweep.recipe.duration import Ratio, decimal_text
+
+# Chosen: beyond these powers of ten a number is read more easily with an exponent.
+_PLAIN_EXPONENTS = (-5, 7)
 
 
 def duration_text(seconds: float | None) -> str:
@@ -62,12 +66,18 @@ def age_text(seconds: float | None) -> str:
     return "just now"
 
 
-def percent_text(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f} %"
-
-
 def number_text(value: float | None, pattern: str) -> str:
     return "" if value is None else pattern.format(value)
+
+
+def significant_text(value: float, digits: int, of: float | None = None, sign: str = "") -> str:
+    """`1.4693`: as many significant digits, or with as many decimals as `of` has with them; very large and very small
+    numbers as `1.2346e+12`. `sign` is "+" where a sign is always shown."""
+    size = abs(value if of is None else of)
+    exponent = math.floor(math.log10(size)) if size else 0
+    if not _PLAIN_EXPONENTS[0] <= exponent <= _PLAIN_EXPONENTS[1]:
+        return f"{value:{sign}.{digits - 1}e}"
+    return f"{value:{sign}.{max(digits - 1 - exponent, 0)}f}"
 
 
 def ratio_text(asked: str, realised: Fraction | float) -> str:
@@ -87,14 +97,3 @@ def realised_text(realised: Fraction | float) -> str:
 def times_text(factor: float) -> str:
     """`5.18x`, `12.3x`, `120x`: to three digits."""
     return f"{factor:.2f}x" if factor < 9.995 else f"{factor:.1f}x" if factor < 99.95 else f"{factor:.0f}x"
-
-
-def points_text(points: float, ci95: float | None) -> str:
-    """`-0.29 ± 0.17 points`, without the interval where there is none."""
-    return f"{signed_text(points, ci95)} points"
-
-
-def signed_text(value: float | None, ci95: float | None = None) -> str:
-    """`-0.29 ± 0.17`."""
-    spread = "" if ci95 is None else f" ± {ci95:.2f}"
-    return "" if value is None else f"{value:+.2f}{spread}"

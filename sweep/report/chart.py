@@ -36,7 +36,7 @@ def findings_chart(findings: Findings) -> alt.LayerChart:
 
 
 def _places(drawn: Sequence[Point] | Sequence[Fitted]) -> Places:
-    return [(at.seconds, at.percent) for at in drawn]
+    return [(at.seconds, at.quality) for at in drawn]
 
 
 def _title(findings: Findings) -> list[str]:

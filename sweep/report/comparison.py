@@ -16,6 +16,7 @@ import numpy as np
 
 from sweep.report.contender import Contender, Lineup, log_cost
 from sweep.report.crossings import Crossing, find_crossings
+from sweep.report.metric import Metric
 from sweep.report.pair import AtCost, AtQuality, Pair
 from sweep.report.replicates import NUM_REPLICATES, Interval, Replicates, interval_of
 from sweep.report.summary import RatioSummary
@@ -28,12 +29,12 @@ _SAMPLES = 65
 class Comparison:
     """`new` against `old`. A range is None where they have none in common, and so is what would be told of it.
 
-    `anchor` is the old curve's baseline, or its most accurate length, where no baseline has finished, or only one that
+    `anchor` is the old curve's baseline, or its best length, where no baseline has finished, or only one that
     is worse than the cheapest length: its quality is where costs are compared (`old_seconds`, `new_seconds`,
-    `times_cheaper`), and its cost is where qualities are (`points`, `new_accuracy`). `cost_change` and `mean_points`
+    `times_cheaper`), and its cost is where qualities are (`points`, `new_score`). `cost_change` and `mean_points`
     are the Bjøntegaard deltas: the one a share (-0.3 is 30 % cheaper) averaged over `quality_range`, the other
-    percentage points averaged over `cost_range`, in seconds. `by_cost` and `by_quality` are
-    the whole curves; `measured` is what `by_cost` says at the measured costs of both.
+    points averaged over `cost_range`, in seconds. `by_cost` and `by_quality` are the whole curves; `measured` is
+    what `by_cost` says at the measured costs of both.
     """
 
     old: Contender
@@ -42,7 +43,7 @@ class Comparison:
     old_seconds: float
     new_seconds: float | None
     times_cheaper: Interval | None
-    new_accuracy: float | None
+    new_score: float | None
     points: Interval | None
     quality_range: tuple[float, float] | None
     cost_change: Interval | None
@@ -52,6 +53,11 @@ class Comparison:
     measured: tuple[AtCost, ...]
     by_cost: tuple[AtCost, ...]
     by_quality: tuple[AtQuality, ...]
+
+    @property
+    def metric(self) -> Metric:
+        """What both are judged by."""
+        return self.old.curve.metric
 
     @property
     def is_at_baseline(self) -> bool:
@@ -72,15 +78,15 @@ def compare(old: Contender, new: Contender, num_replicates: int = NUM_REPLICATES
         Replicates.draw(contender.points, noise, num, stream)
         for stream, (contender, noise) in enumerate(zip((old, new), noises, strict=True))
     ]
-    return _compare(old, new, Pair(*draws))
+    return _compare(old, new, Pair(draws[0], draws[1], old.curve.metric))
 
 
 def sampled_line(contender: Contender) -> tuple[tuple[float, float], ...]:
-    """The curve to be drawn: train_seconds and accuracy, evenly by log cost, from the cheapest length on."""
+    """The curve to be drawn: train_seconds and score, evenly by log cost, from the cheapest length on."""
     line = Replicates.draw(contender.points, None, 0, 0)
     places = np.linspace(line.log_costs[0], line.log_costs[-1], _SAMPLES if len(line.log_costs) > 1 else 1)
-    accuracies = line.qualities_at(places)[0]
-    return tuple((math.exp(place), float(accuracy)) for place, accuracy in zip(places, accuracies, strict=True))
+    scores = line.qualities_at(places)[0]
+    return tuple((math.exp(place), float(score)) for place, score in zip(places, scores, strict=True))
 
 
 def _compare(old: Contender, new: Contender, pair: Pair) -> Comparison:
@@ -99,7 +105,7 @@ def _compare(old: Contender, new: Contender, pair: Pair) -> Comparison:
         old_seconds=math.exp(pair.olds.log_costs_at(qualities)[0, 0]),
         new_seconds=math.exp(new_seconds) if math.isfinite(new_seconds) else None,
         times_cheaper=pair.times_cheaper(qualities)[0],
-        new_accuracy=float(qualities[0, 0] + at_anchor[0] / 100) if at_anchor is not None else None,
+        new_score=float(qualities[0, 0] + at_anchor[0] / pair.metric.per_score) if at_anchor is not None else None,
         points=interval_of(at_anchor) if at_anchor is not None else None,
         quality_range=(low_quality, high_quality) if low_quality <= high_quality else None,
         cost_change=pair.cost_change(),

@@ -36,21 +36,21 @@ def comparison_chart(lineup: Lineup, comparisons: Sequence[Comparison]) -> alt.L
 
 
 def _line(contender: Contender) -> Places:
-    return [(seconds, 100 * accuracy) for seconds, accuracy in sampled_line(contender)]
+    return [(seconds, contender.curve.metric.shown(score)) for seconds, score in sampled_line(contender)]
 
 
 def _crossings(canvas: Canvas, labels: Labels, comparisons: Sequence[Comparison]) -> Iterator[alt.Chart]:
     places = [
-        (crossing.train_seconds.value, 100 * crossing.accuracy)
+        (crossing.train_seconds.value, comparison.metric.shown(crossing.score))
         for comparison in comparisons
         for crossing in comparison.crossings
     ]
     if places:
-        rings = chart_of([{"seconds": seconds, "percent": percent} for seconds, percent in places])
+        rings = chart_of([{"seconds": seconds, "quality": quality} for seconds, quality in places])
         drawn = rings.mark_point(shape="circle", size=420, color=INK, strokeWidth=1.2, opacity=1)
-        yield encoded(drawn, x=canvas.time(), y=canvas.accuracy())
-    for seconds, percent in places:
-        yield from labels.beside(duration_text(seconds), (seconds, percent), _CROSSING_PLACES)
+        yield encoded(drawn, x=canvas.time(), y=canvas.quality())
+    for seconds, quality in places:
+        yield from labels.beside(duration_text(seconds), (seconds, quality), _CROSSING_PLACES)
 
 
 def _title(lineup: Lineup, comparisons: Sequence[Comparison]) -> list[str]:

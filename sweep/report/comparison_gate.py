@@ -10,12 +10,11 @@ from sweep.errors import Problem, SweepError, UsageError
 from sweep.report.cells import duration_text
 from sweep.report.comparison import Comparison
 from sweep.report.contender import Lineup
+from sweep.report.metric import Metric
 from sweep.report.pair import AtCost
 
-_POINTS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,12})?")
+_POINTS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _OPTION = "--fail-if-worse"
-# An accuracy is a count over a count: differences of half a point come out an ulp beyond it.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -26,16 +25,25 @@ class ComparisonGate:
 
     @classmethod
     def parse(cls, text: str) -> ComparisonGate:
-        """Read `0.5`.
+        """Read `0.5`: percentage points of an accuracy, else the metric's own unit.
 
         Raises:
-            UsageError: it is no number of points in 0..100.
+            UsageError: it is no number of points.
         """
-        points = float(text) if _POINTS.fullmatch(text.strip()) else None
-        if points is None or points > 100:
+        if not _POINTS.fullmatch(text.strip()):
             message = f"{text!r} is no number of percentage points"
             raise UsageError(Problem(message, where=_OPTION, fix="write 0.5, from 0 to 100"))
-        return cls(points)
+        return cls(float(text))
+
+    def check_metric(self, metric: Metric) -> None:
+        """Pass in silence.
+
+        Raises:
+            UsageError: there are not as many percentage points.
+        """
+        if metric.is_share and self.points > 100:
+            message = f"'{self.points:g}' is no number of percentage points"
+            raise UsageError(Problem(message, where=_OPTION, fix="write 0.5, from 0 to 100"))
 
     def check(self, lineup: Lineup, comparisons: Sequence[Comparison]) -> None:
         """Pass in silence.
@@ -53,11 +61,14 @@ class ComparisonGate:
         old, new = comparison.old.name, comparison.new.name
         if not comparison.by_cost:
             return Problem(f"{new} and {old} have no cost in common", where=_OPTION)
-        worst = min(comparison.by_cost, key=lambda at: round(_at_best(at), 9))  # of equals the cheapest
-        if _at_best(worst) >= -self.points - _ROUNDING:
+        metric = comparison.metric
+        rounding = metric.rounding(comparison.anchor.sample.mean)
+        lowest = min(_at_best(at) for at in comparison.by_cost)
+        worst = next(at for at in comparison.by_cost if _at_best(at) <= lowest + rounding)  # of equals the cheapest
+        if _at_best(worst) >= -self.points - rounding:
             return None
         noise = "beyond what seeds do" if worst.simultaneous is not None else "by the means: noise is not known"
-        by = f"{-worst.points.value:.2f}{_half_width_text(worst)} points at {duration_text(worst.train_seconds)}"
+        by = f"{_loss_text(metric, worst)} {metric.unit} at {duration_text(worst.train_seconds)}"
         return Problem(f"{new} is worse than {old} by {by}, more than {self.points:g} ({noise})", where=_OPTION)
 
 
@@ -66,5 +77,6 @@ def _at_best(at: AtCost) -> float:
     return at.points.value + (at.simultaneous or 0.0)
 
 
-def _half_width_text(at: AtCost) -> str:
-    return "" if at.simultaneous is None else f" ± {at.simultaneous:.2f}"
+def _loss_text(metric: Metric, at: AtCost) -> str:
+    """`0.72 ± 0.31`: by how much it is worse."""
+    return metric.lead_text(-at.points.value, at.simultaneous)

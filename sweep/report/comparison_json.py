@@ -12,16 +12,19 @@ from collections.abc import Iterable, Sequence
 from sweep.report.comparison import Comparison, sampled_line
 from sweep.report.comparison_notes import comparison_notes
 from sweep.report.contender import Contender, Lineup
+from sweep.report.metric import Metric
 from sweep.report.pair import AtCost
 from sweep.report.replicates import Interval
 
-JSON_FORMAT = 1
+JSON_FORMAT = 2
 
 
 def comparison_to_json(lineup: Lineup, comparisons: Sequence[Comparison]) -> str:
     """`contenders` with their lengths and their curves; `comparisons`, each with the first of them; `notes`."""
+    metric = lineup.reference.curve.metric
     document = {
         "format": JSON_FORMAT,
+        "metric": {"name": metric.name, "mode": metric.mode},
         "contenders": [_contender(contender) for contender in lineup.contenders],
         "comparisons": [_comparison(comparison) for comparison in comparisons],
         "notes": comparison_notes(lineup, comparisons),
@@ -40,62 +43,70 @@ def _contender(contender: Contender) -> dict[str, object]:
             {
                 "ratio": row.ratio_text,
                 "train_seconds": row.train_seconds,
-                "accuracy": row.accuracy,
+                "quality": contender.curve.metric.value(row.score),
                 "num_seeds": row.num_finished,
             }
             for row in contender.points
         ],
         "line": [
-            {"train_seconds": seconds, "accuracy": _share(accuracy)} for seconds, accuracy in sampled_line(contender)
+            {"train_seconds": seconds, "quality": _value(contender.curve.metric, score)}
+            for seconds, score in sampled_line(contender)
         ],
     }
 
 
 def _comparison(comparison: Comparison) -> dict[str, object]:
+    metric, common = comparison.metric, comparison.quality_range
     return {
         "old": comparison.old.name,
         "new": comparison.new.name,
         "at_equal_quality": {
             "ratio": comparison.anchor.ratio_text,
             "is_baseline": comparison.is_at_baseline,
-            "accuracy": comparison.anchor.accuracy,
+            "quality": metric.value(comparison.anchor.score),
             "old_train_seconds": comparison.old_seconds,
             "new_train_seconds": comparison.new_seconds,
             "times_cheaper": _interval(comparison.times_cheaper),
         },
         "at_equal_cost": {
             "train_seconds": comparison.anchor.train_seconds,
-            "old_accuracy": comparison.anchor.accuracy,
-            "new_accuracy": None if comparison.new_accuracy is None else _share(comparison.new_accuracy),
-            "points": _interval(comparison.points),
+            "old_quality": metric.value(comparison.anchor.score),
+            "new_quality": None if comparison.new_score is None else _value(metric, comparison.new_score),
+            "points": _points(metric, comparison.points),
         },
         "averaged": {
-            "accuracies": comparison.quality_range,
+            "qualities": metric.range(*common) if common is not None else None,
             "cost_change": _interval(comparison.cost_change),
             "train_seconds": comparison.cost_range,
-            "points": _interval(comparison.mean_points),
+            "points": _points(metric, comparison.mean_points),
         },
         "crossings": [
             {
                 "train_seconds": _interval(crossing.train_seconds),
-                "accuracy": _share(crossing.accuracy),
+                "quality": _value(metric, crossing.score),
                 "ahead": (comparison.new if crossing.is_new_ahead else comparison.old).name,
             }
             for crossing in comparison.crossings
         ],
-        "measured_costs": _at_costs(comparison.measured),
-        "by_cost": _at_costs(comparison.by_cost),
+        "measured_costs": _at_costs(metric, comparison.measured),
+        "by_cost": _at_costs(metric, comparison.by_cost),
         "by_quality": [
-            {"accuracy": at.accuracy, "times_cheaper": _interval(at.times_cheaper)} for at in comparison.by_quality
+            {"quality": metric.turned(at.score), "times_cheaper": _interval(at.times_cheaper)}
+            for at in comparison.by_quality
         ],
     }
 
 
-def _at_costs(places: Iterable[AtCost]) -> list[dict[str, object]]:
+def _at_costs(metric: Metric, places: Iterable[AtCost]) -> list[dict[str, object]]:
     return [
-        {"train_seconds": at.train_seconds, "points": _interval(at.points), "simultaneous_ci95": at.simultaneous}
+        {"train_seconds": at.train_seconds, "points": _points(metric, at.points), "simultaneous_ci95": at.simultaneous}
         for at in places
     ]
+
+
+def _points(metric: Metric, points: Interval | None) -> dict[str, float | None] | None:
+    """With the sign of the metric's own difference."""
+    return _interval(points.negated if points is not None and metric.is_lower_better else points)
 
 
 def _interval(interval: Interval | None) -> dict[str, float | None] | None:
@@ -108,6 +119,7 @@ def _finite(end: float | None) -> float | None:
     return end if end is not None and math.isfinite(end) else None
 
 
-def _share(accuracy: float) -> float:
-    """What is interpolated can lie an ulp beyond."""
-    return min(max(accuracy, 0.0), 1.0)
+def _value(metric: Metric, score: float) -> float:
+    """What is interpolated can lie an ulp beyond its bounds."""
+    low, high = metric.bounds
+    return metric.turned(min(max(score, low), high))

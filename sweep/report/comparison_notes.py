@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from sweep.report.cells import duration_text, percent_text, signed_text, times_text
+from sweep.report.cells import duration_text, times_text
 from sweep.report.comparison import Comparison
 from sweep.report.contender import Contender, Lineup
 from sweep.report.crossings import Crossing
+from sweep.report.metric import Metric
 from sweep.report.replicates import NUM_REPLICATES, Interval
 from sweep.report.summary import RatioSummary
 
@@ -30,7 +31,7 @@ def verdict_text(comparison: Comparison) -> str:
 
 
 def _cost_text(comparison: Comparison) -> str:
-    quality = f"{comparison.old.name}'s {percent_text(comparison.anchor.accuracy)}"
+    quality = f"{comparison.old.name}'s {comparison.metric.value_text(comparison.anchor.score)}"
     times, seconds = comparison.times_cheaper, comparison.new_seconds
     if times is None or seconds is None:
         return _unreached_text(comparison, quality)
@@ -68,10 +69,13 @@ def _unreached_text(comparison: Comparison, quality: str) -> str:
     cheapest = comparison.new.points[0]
     if is_above_with_cheapest(comparison):
         instead = f"{duration_text(cheapest.train_seconds)} instead of {duration_text(comparison.old_seconds)}"
-        above = f"is above {quality} with its cheapest ratio, {cheapest.ratio_text}, already"
+        side = "below" if comparison.metric.is_lower_better else "above"
+        above = f"is {side} {quality} with its cheapest ratio, {cheapest.ratio_text}, already"
         return f"{above}{_tie_text(comparison, cheapest)}: {instead}"
     best = max(comparison.new.points, key=lambda row: row.sample.mean)
-    return f"never reaches {quality}: its best is {percent_text(best.accuracy)}{_tie_text(comparison, best)}"
+    return (
+        f"never reaches {quality}: its best is {comparison.metric.value_text(best.score)}{_tie_text(comparison, best)}"
+    )
 
 
 def _tie_text(comparison: Comparison, row: RatioSummary) -> str:
@@ -88,16 +92,23 @@ def _quality_text(comparison: Comparison) -> str:
     if points is None:
         is_longer = (comparison.new.points[0].train_seconds or 0.0) > cost
         return f"even its cheapest ratio costs more than {duration_text(cost)}" if is_longer else _too_short_text(cost)
-    return f"at that one's cost, {duration_text(cost)}, it is {_better_text(points)}"
+    return f"at that one's cost, {duration_text(cost)}, it is {_better_text(comparison.metric, points)}"
 
 
-def _better_text(points: Interval) -> str:
-    ends = ends_text(points, signed_text)
+def _better_text(metric: Metric, points: Interval) -> str:
+    ends = points_ends_text(metric, points)
     if points.ties_with(0.0):
-        return f"a tie ({signed_text(points.value)} points, {ends})"
-    if not round(points.value, 9):
-        return "as accurate"
-    return f"{abs(points.value):.2f} points {'better' if points.value > 0 else 'worse'}{_in_brackets(ends)}"
+        return f"a tie ({metric.points_text(points.value)}, {ends})"
+    if metric.is_nothing(points.value):
+        return metric.as_good
+    better = "better" if points.value > 0 else "worse"
+    return f"{metric.amount_text(points.value)} {metric.unit} {better}{_in_brackets(ends)}"
+
+
+def points_ends_text(metric: Metric, points: Interval) -> str:
+    """The ends in the metric's own differences, the lower one first."""
+    shown = points.negated if metric.is_lower_better else points
+    return ends_text(shown, lambda end: metric.signed_text(metric.turned(end)))
 
 
 def _too_short_text(cost: float) -> str:
@@ -114,17 +125,17 @@ def _mean_cost_text(comparison: Comparison) -> str:
     if change is None or common is None:
         return f"no range of quality in common with {comparison.old.name}"
     ends, tie = _in_brackets(ends_text(change, change_text)), ", a tie" if change.ties_with(0.0) else ""
-    low, high = (f"{100 * end:.2f}" for end in common)
-    return f"cost {change_text(change.value)}{ends}{tie}, from {low} to {high} %"
+    return f"cost {change_text(change.value)}{ends}{tie}, from {comparison.metric.range_text(*common)}"
 
 
 def _mean_quality_text(comparison: Comparison) -> str:
     points, common = comparison.mean_points, comparison.cost_range
     if points is None or common is None:
         return f"no range of cost in common with {comparison.old.name}"
-    ends, tie = _in_brackets(ends_text(points, signed_text)), ", a tie" if points.ties_with(0.0) else ""
+    metric, tie = comparison.metric, ", a tie" if points.ties_with(0.0) else ""
     low, high = (duration_text(end) for end in common)
-    return f"{signed_text(points.value)} points{ends}{tie}, from {low} to {high}"
+    ends = _in_brackets(points_ends_text(metric, points))
+    return f"{metric.points_text(points.value)}{ends}{tie}, from {low} to {high}"
 
 
 def _crossing_texts(comparison: Comparison) -> list[str]:
@@ -133,7 +144,7 @@ def _crossing_texts(comparison: Comparison) -> list[str]:
     points = comparison.mean_points
     if points is None:
         return []
-    if all(not round(at.points.value, 9) for at in comparison.by_cost):
+    if all(comparison.metric.is_nothing(at.points.value) for at in comparison.by_cost):
         return [f"{comparison.new.name} is {comparison.old.name}'s equal at every common cost"]
     better = comparison.new if points.value > 0 else comparison.old
     return [f"no crossing: by the means {better.name} is ahead at every common cost"]
@@ -157,7 +168,8 @@ def _anchor(comparison: Comparison) -> list[str]:
     old, ratio = comparison.old, comparison.anchor.ratio_text
     if comparison.is_at_baseline:
         return []
-    why = "no finished trial at ratio 1.0" if old.curve.baseline is None else "a cheaper ratio above its ratio 1.0"
+    side = "below" if comparison.metric.is_lower_better else "above"
+    why = "no finished trial at ratio 1.0" if old.curve.baseline is None else f"a cheaper ratio {side} its ratio 1.0"
     return [f"{old.name} has {why}: compared at its best, ratio {ratio}"]
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from sweep.printable import one_line
-from sweep.report.cells import duration_text, percent_text, signed_text, times_text
+from sweep.report.cells import duration_text, times_text
 from sweep.report.comparison import Comparison
 from sweep.report.comparison_notes import (
     change_text,
     comparison_notes,
     ends_text,
     is_above_with_cheapest,
+    points_ends_text,
 )
 from sweep.report.contender import Lineup
 from sweep.report.grid import Grid
+from sweep.report.metric import Metric
 from sweep.report.replicates import Interval
 
 
@@ -24,7 +26,7 @@ def comparison_table(lineup: Lineup, comparisons: Sequence[Comparison]) -> Grid:
     rows = [_reference_row(comparisons[0]), *(_row(comparison) for comparison in comparisons)]
     return Grid(
         one_line(f"{lineup.reference.name} against {others}: at equal quality and at equal cost"),
-        _headers(comparisons[0]),
+        tuple(one_line(header) for header in _headers(comparisons[0])),
         tuple(tuple(one_line(cell) for cell in row) for row in rows),
         notes=tuple(one_line(note) for note in comparison_notes(lineup, comparisons)),
         texts=frozenset({"recipe", "crossings"}),
@@ -32,14 +34,15 @@ def comparison_table(lineup: Lineup, comparisons: Sequence[Comparison]) -> Grid:
 
 
 def _headers(comparison: Comparison) -> tuple[str, ...]:
-    quality, cost = percent_text(comparison.anchor.accuracy), duration_text(comparison.anchor.train_seconds)
-    at_equal = (f"time to {quality}", "cheaper", f"accuracy at {cost}", "points")
-    return ("recipe", *at_equal, "mean cost", "mean points", "crossings")
+    metric, cost = comparison.metric, duration_text(comparison.anchor.train_seconds)
+    quality, gain = metric.value_text(comparison.anchor.score), "points" if metric.is_share else "change"
+    at_equal = (f"time to {quality}", "cheaper", f"{metric.name} at {cost}", gain)
+    return ("recipe", *at_equal, "mean cost", f"mean {gain}", "crossings")
 
 
 def _reference_row(comparison: Comparison) -> tuple[str, ...]:
-    time, accuracy = duration_text(comparison.old_seconds), percent_text(comparison.anchor.accuracy)
-    return (comparison.old.name, time, "", accuracy, "", "", "", "")
+    time, quality = duration_text(comparison.old_seconds), comparison.metric.value_text(comparison.anchor.score)
+    return (comparison.old.name, time, "", quality, "", "", "", "")
 
 
 def _row(comparison: Comparison) -> tuple[str, ...]:
@@ -47,10 +50,10 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
         comparison.new.name,
         _time_cell(comparison),
         _cell(comparison.times_cheaper, times_text),
-        percent_text(comparison.new_accuracy),
-        _cell(comparison.points, signed_text),
+        comparison.metric.value_text(comparison.new_score),
+        _points_cell(comparison.metric, comparison.points),
         _cell(comparison.cost_change, change_text),
-        _cell(comparison.mean_points, signed_text),
+        _points_cell(comparison.metric, comparison.mean_points),
         ", ".join(duration_text(crossing.train_seconds.value) for crossing in comparison.crossings),
     )
 
@@ -60,6 +63,13 @@ def _time_cell(comparison: Comparison) -> str:
         cheapest = comparison.new.points[0]
         return f"under {duration_text(cheapest.train_seconds)}" if is_above_with_cheapest(comparison) else "never"
     return duration_text(comparison.new_seconds)
+
+
+def _points_cell(metric: Metric, points: Interval | None) -> str:
+    if points is None:
+        return ""
+    ends = points_ends_text(metric, points)
+    return f"{metric.signed_text(points.value)} ({ends})" if ends else metric.signed_text(points.value)
 
 
 def _cell(interval: Interval | None, text: Callable[[float], str]) -> str:

@@ -69,8 +69,8 @@ def line_up(findings: Sequence[Findings], allow_mixed: bool = False) -> Lineup:
     """The curves of all `findings`, in their order; those of which nothing has been measured are left out.
 
     Raises:
-        UsageError: fewer than two; nothing measured of the first of `findings`, the reference; or devices or datasets
-            differ, and `allow_mixed` does not say that they may.
+        UsageError: fewer than two; nothing measured of the first of `findings`, the reference; their metrics differ; or
+            devices or datasets do, and `allow_mixed` does not say that they may.
     """
     found = _contenders(findings)
     measured = tuple(contender for contender in found if contender.points)
@@ -80,6 +80,7 @@ def line_up(findings: Sequence[Findings], allow_mixed: bool = False) -> Lineup:
         raise UsageError(_too_few(measured, left_out))
     if not any(curve.measured for curve in findings[0].curves):
         raise UsageError(_unmeasured_reference(findings[0].name))
+    _check_metrics(measured)
     problems = _problems(measured)
     if problems and not allow_mixed:
         raise UsageError(problems)
@@ -150,8 +151,16 @@ def _unmeasured_reference(name: str) -> Problem:
     return Problem(message, where="SWEEP", fix="let a trial of it finish, or name another one first")
 
 
+def _check_metrics(contenders: Sequence[Contender]) -> None:
+    """Refuse different metrics, whatever is allowed: a loss is never more than an accuracy."""
+    if len({contender.curve.metric for contender in contenders}) > 1:
+        said = "; ".join(f"{contender.name}: {contender.curve.metric.heading}" for contender in contenders)
+        message = f"judged by different metrics, which do not compare: {said}"
+        raise UsageError(Problem(message, where="SWEEP", fix="compare sweeps of one metric and one mode"))
+
+
 def _problems(contenders: Sequence[Contender]) -> list[Problem]:
-    """Costs of different devices do not compare, nor do accuracies on different datasets."""
+    """Costs of different devices do not compare, nor does quality on different datasets."""
     kinds = {device for contender in contenders for device in contender.devices}
     set_ups = {set_up for contender in contenders for set_up in contender.set_ups}
     datasets = {contender.dataset for contender in contenders if contender.dataset is not None}
@@ -162,7 +171,8 @@ def _problems(contenders: Sequence[Contender]) -> list[Problem]:
         problems.append(Problem(message, where="SWEEP", fix="--allow-mixed compares them all the same"))
     if len(datasets) > 1:
         sources = "; ".join(f"{contender.name}: {contender.dataset or 'not known'}" for contender in contenders)
-        message = f"trained on different datasets, whose accuracies do not compare: {sources}"
+        what = "accuracies" if contenders[0].curve.metric.is_share else "results"
+        message = f"trained on different datasets, whose {what} do not compare: {sources}"
         problems.append(Problem(message, where="SWEEP", fix="--allow-mixed compares them all the same"))
     return problems
 

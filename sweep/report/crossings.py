@@ -15,7 +15,7 @@ from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 from sweep.report.monotone import Floats
 from sweep.report.replicates import Interval, Replicates, interval_of
 
-# Of accuracies in 0..1: a smaller difference is rounding.
+# A difference that is a smaller share of the scores than this is rounding.
 _ROUNDING = 1e-12
 # Chosen: where a replicate crosses is read off this many steps of log cost, linear in between.
 _STEPS = 256
@@ -26,7 +26,7 @@ class Crossing:
     """At the cost `train_seconds`, and from there on, the new curve is the better one (`is_new_ahead`), or the old."""
 
     train_seconds: Interval
-    accuracy: float
+    score: float
     is_new_ahead: bool
 
 
@@ -35,7 +35,9 @@ def find_crossings(old: Replicates, new: Replicates, low: float, high: float) ->
     if not low < high:
         return ()
     difference = _difference(old, new, low, high)
-    found = _changes(difference, low, high)
+    found = _changes(
+        difference, low, high, _ROUNDING * max(np.abs(old.qualities[0]).max(), np.abs(new.qualities[0]).max())
+    )
     grid = np.linspace(low, high, _STEPS + 1)
     moved = new.qualities_at(grid)[1:] - old.qualities_at(grid)[1:]
     return tuple(_crossing(old, place, is_ahead, grid, moved) for place, is_ahead in found)
@@ -49,12 +51,12 @@ def _difference(old: Replicates, new: Replicates, low: float, high: float) -> Cu
     return CubicHermiteSpline(knots, values[1] - values[0], slopes[1] - slopes[0])
 
 
-def _changes(difference: CubicHermiteSpline, low: float, high: float) -> list[tuple[float, bool]]:
+def _changes(difference: CubicHermiteSpline, low: float, high: float, rounding: float) -> list[tuple[float, bool]]:
     """Where the sign changes, and whether to positive. Between its roots it does not."""
     roots = difference.roots(extrapolate=False)
     ends = np.unique(np.concatenate([difference.x, roots[np.isfinite(roots) & (roots > low) & (roots < high)]]))
     middles = difference((ends[:-1] + ends[1:]) / 2)
-    signs = np.where(np.abs(middles) > _ROUNDING, np.sign(middles), 0)
+    signs = np.where(np.abs(middles) > rounding, np.sign(middles), 0)
     changes: list[tuple[float, bool]] = []
     last = 0.0
     for start, sign in zip(ends[:-1], signs, strict=True):
@@ -68,8 +70,8 @@ def _crossing(old: Replicates, place: float, is_ahead: bool, grid: Floats, moved
     nearest = _nearest_changes(grid, moved if is_ahead else -moved, place)
     interval = interval_of(np.concatenate([[place], nearest]))
     assert interval is not None
-    accuracy = PchipInterpolator(old.log_costs, old.qualities[0])(place)
-    return Crossing(interval.map(math.exp), float(accuracy), is_ahead)
+    score = PchipInterpolator(old.log_costs, old.qualities[0])(place)
+    return Crossing(interval.map(math.exp), float(score), is_ahead)
 
 
 def _nearest_changes(grid: Floats, moved: Floats, place: float) -> Floats:

@@ -44,6 +44,12 @@ def _number(cell: str) -> float:
     return value
 
 
+def signed_number(cell: str) -> float:
+    """A value of any metric."""
+    value = _number(cell.removeprefix("-"))
+    return -value if cell.startswith("-") else value
+
+
 def _exact(cell: str) -> Fraction:
     """As it is written: 7.3 is 73/10."""
     _positive(cell)  # before it is a fraction: 1e999999999 has a billion digits

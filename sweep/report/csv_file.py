@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.errors import MachineError, Problem, UsageError
+from sweep.report.csv_cells import plain_text
 
 # A table of a million trials; pandas and its texts take ten times that in memory.
 _MAX_BYTES = 100_000_000
@@ -72,4 +73,4 @@ def _split(path: Path, text: str) -> tuple[list[str], Iterator[Row]]:
     header = next(rows, None)
     if header is None:
         raise UsageError(Problem("is empty: a header with the columns' names is missing", where=str(path)))
-    return [cell.strip() for cell in header.cells], rows
+    return [plain_text(cell.strip()) for cell in header.cells], rows

@@ -1,7 +1,8 @@
 """A CSV of somebody else's runs, or one that `sweep report --format csv` has written -> the frame, one row a trial.
 
 Columns: `ratio`, or `epochs` and how many the baseline has; `train_seconds`, `minutes` or `hours`; `accuracy` as a
-share or in percent; and whatever else the frame holds. What is wrong with a file is told all at once, cell by cell.
+share or in percent, or another metric by its name; and whatever else the frame holds. What is wrong with a file is told
+all at once, cell by cell.
 """
 
 from __future__ import annotations
@@ -16,37 +17,41 @@ import pandas as pd
 
 from sweep.errors import Outcome, Problem, UsageError
 from sweep.recipe.duration import Ratio
-from sweep.recipe.schema import nearest
-from sweep.report.csv_cells import CELLS, TIME_UNITS, is_ratio, named_ratio, plain_text
+from sweep.recipe.spelling import nearest
+from sweep.report.csv_cells import CELLS, TIME_UNITS, is_ratio, named_ratio, plain_text, signed_number
 from sweep.report.csv_file import Row, read_rows
-from sweep.report.frame import COLUMNS, EXTRA_COLUMNS, typed
+from sweep.report.frame import COLUMNS, EXTRA_COLUMNS, JUDGED_COLUMNS, quality_columns, typed
+from sweep.report.metric import ACCURACY, Metric
 
-_NAMES = tuple(dict.fromkeys((*COLUMNS, *EXTRA_COLUMNS, *TIME_UNITS)))
+_NAMES = tuple(dict.fromkeys((*COLUMNS, *EXTRA_COLUMNS, *TIME_UNITS, "train_seconds_source")))
+# How a file of `sweep report --format csv` says what it is judged by, where that is no accuracy.
+_OWN_METRIC = ("metric", "mode")
 
 
 @dataclass(frozen=True)
 class CsvTable:
-    """`frame` has `COLUMNS` and `EXTRA_COLUMNS`, a row a trial; `remarks` say how the file was read."""
+    """`frame` has the columns of a sweep's own, a row a trial; `remarks` say how the file was read."""
 
     source: str
     frame: pd.DataFrame
     remarks: tuple[str, ...]
+    metric: Metric = ACCURACY
 
 
-def parse_columns(text: str) -> dict[str, str]:
+def parse_columns(text: str, metric: Metric = ACCURACY) -> dict[str, str]:
     """Read `recipe=arch,accuracy=top1`: our name and the file's.
 
     Raises:
         UsageError: with every mistake in it.
     """
     names: dict[str, str] = {}
-    problems = []
+    problems, known = [], _names(metric)
     for item in text.split(","):
         ours, equals, theirs = (part.strip() for part in item.partition("="))
         if not (ours and equals and theirs):
             problems.append(f"{item.strip()!r} names no column: write accuracy=top1")
-        elif ours not in _NAMES:
-            problems.append(f"{ours!r} is no column of ours{nearest(ours, list(_NAMES))}")
+        elif ours not in known:
+            problems.append(f"{ours!r} is no column of ours{nearest(ours, known)}")
         elif ours in names:
             problems.append(f"{ours!r} is given twice")
         names.setdefault(ours, theirs)
@@ -55,15 +60,24 @@ def parse_columns(text: str) -> dict[str, str]:
     return names
 
 
-def read_table(path: Path, columns: Mapping[str, str], baseline_epochs: float | None = None) -> CsvTable:
-    """The trials of a file. `columns` holds the file's names of columns that are not called as ours.
+def _names(metric: Metric) -> list[str]:
+    return list(dict.fromkeys((*_NAMES, *quality_columns(metric))))
+
+
+def read_table(
+    path: Path, columns: Mapping[str, str], baseline_epochs: float | None = None, metric: Metric | None = None
+) -> CsvTable:
+    """The trials of a file. `columns` holds the file's names of columns that are not called as ours; `metric` what they
+    are judged by (None: what the file itself says, or else accuracy).
 
     Raises:
         UsageError: with every cell that is wrong, or a column that is missing.
         MachineError: the file cannot be read.
     """
-    header, rows = read_rows(path)
-    reading = _Reading(path, header, _places(path, header, columns), baseline_epochs)
+    header, found = read_rows(path)
+    rows = list(found)
+    metric = metric or _own_metric(path, header, rows)
+    reading = _Reading(path, header, _places(path, header, columns, metric), baseline_epochs, metric)
     reading.check_columns()
     trials = [reading.trial(row) for row in rows]
     if not trials:
@@ -71,10 +85,30 @@ def read_table(path: Path, columns: Mapping[str, str], baseline_epochs: float | 
     reading.check_accuracies(trials)
     reading.check_twice(trials)
     reading.raise_any()
-    return CsvTable(path.name, reading.frame(trials), tuple(reading.remarks()))
+    return CsvTable(path.name, reading.frame(trials), tuple(reading.remarks()), metric)
 
 
-def _places(path: Path, header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
+def _own_metric(path: Path, header: list[str], rows: list[Row]) -> Metric:
+    """What a file of `sweep report --format csv` was judged by: its columns `metric` and `mode`, where it has both."""
+    if not set(_OWN_METRIC) <= set(header) or not rows:
+        return ACCURACY
+    places = [header.index(name) for name in _OWN_METRIC]
+    first, *others = {tuple(plain_text(cell.strip()) for cell in _cells_at(row, places)): row for row in rows}.items()
+    (name, mode), row = first
+    where = f"{path}:{row.line}"
+    if others:
+        problem = Problem("another metric than in the first row", f"{path}:{others[0][1].line}", key="metric")
+        raise UsageError(problem)
+    if not name or mode not in ("max", "min"):
+        raise UsageError(Problem(f"{mode!r} is neither max nor min" if name else "is empty", where, key="mode"))
+    return Metric(name, mode == "min")
+
+
+def _cells_at(row: Row, places: list[int]) -> list[str]:
+    return [row.cells[place] if place < len(row.cells) else "" for place in places]
+
+
+def _places(path: Path, header: list[str], columns: Mapping[str, str], metric: Metric) -> dict[str, int]:
     """In which cell of a row each of our columns stands."""
     where = f"{path}:1"
     twice = [name for place, name in enumerate(header) if name in header[:place] and name]
@@ -90,7 +124,7 @@ def _places(path: Path, header: list[str], columns: Mapping[str, str]) -> dict[s
     if problems:
         raise UsageError(problems)
     taken = set(columns.values())
-    names = {name: name for name in _NAMES if name in header and name not in taken} | dict(columns)
+    names = {name: name for name in _names(metric) if name in header and name not in taken} | dict(columns)
     return dict(sorted(((ours, header.index(theirs)) for ours, theirs in names.items()), key=lambda place: place[1]))
 
 
@@ -102,6 +136,7 @@ class _Reading:
     header: list[str]
     places: dict[str, int]
     baseline_epochs: float | None
+    metric: Metric
     problems: list[Problem] = field(default_factory=list)
     is_percent: bool = False
 
@@ -111,6 +146,10 @@ class _Reading:
     def raise_any(self) -> None:
         if self.problems:
             raise UsageError(self.problems)
+
+    @property
+    def quality_column(self) -> str:
+        return quality_columns(self.metric)[0]
 
     @property
     def time_column(self) -> str:
@@ -129,8 +168,8 @@ class _Reading:
         if len(times) != 1:
             found = f"both {' and '.join(times)}" if times else "no column train_seconds, minutes or hours"
             self.complain(1, "", f"there is {found} (its columns: {known})", "--columns minutes=NAME")
-        if "accuracy" not in self.places:
-            self.complain(1, "", f"there is no column accuracy (its columns: {known})", "--columns accuracy=NAME")
+        if (quality := self.quality_column) not in self.places:
+            self.complain(1, "", f"there is no column {quality} (its columns: {known})", f"--columns {quality}=NAME")
         self.raise_any()
 
     def trial(self, row: Row) -> dict[str, Any]:
@@ -148,6 +187,8 @@ class _Reading:
 
     def _value(self, line: int, name: str, cell: str) -> Any:
         parse, expected = CELLS.get(name, (plain_text, "a text"))
+        if name in quality_columns(self.metric) and not self.metric.is_share:
+            parse, expected = signed_number, "a number"
         try:
             return parse(cell)
         except (ValueError, ZeroDivisionError):
@@ -161,7 +202,7 @@ class _Reading:
         outcome = values.setdefault("outcome", None) or Outcome.FINISHED.value
         finished = outcome == Outcome.FINISHED
         needed = ["ratio" if "ratio" in self.places else "epochs"]
-        needed += [self.time_column, "accuracy"] if finished else []
+        needed += [self.time_column, self.quality_column] if finished else []
         for name in needed:
             if values[name] is None and name not in bad:
                 self.complain(line, name, "is empty", None if name == "ratio" else "say in a column outcome why")
@@ -194,7 +235,7 @@ class _Reading:
 
     def check_accuracies(self, trials: list[dict[str, Any]]) -> None:
         """Take the column as percent where a value is over 1 or says so: then no other one can be a share."""
-        known = [trial for trial in trials if trial["accuracy"] is not None]
+        known = [trial for trial in trials if trial.get("accuracy") is not None]
         self.is_percent = any(trial["accuracy"] > 1 or trial["is_signed"] for trial in known)
         for trial in trials if not self.is_percent else []:
             if (trial.get("truncated_accuracy") or 0.0) > 1:
@@ -222,15 +263,25 @@ class _Reading:
             if self.is_percent:
                 shares = {name: trial.get(name) for name in ("accuracy", "truncated_accuracy")}
                 trial |= {name: None if share is None else share / 100 for name, share in shares.items()}
+            quality, truncated = quality_columns(self.metric)
+            trial |= {"quality": trial.get(quality), "truncated_quality": trial.get(truncated)}
+            trial.setdefault("train_seconds_source", None)
             exact = (name for name in ("ratio", "realised_ratio", "epochs") if trial.get(name) is not None)
             trial |= {name: float(trial[name]) for name in exact}
-        return typed(pd.DataFrame(trials, columns=[*COLUMNS, *EXTRA_COLUMNS]))
+        return typed(pd.DataFrame(trials, columns=[*COLUMNS, *JUDGED_COLUMNS, *EXTRA_COLUMNS]))
 
     def remarks(self) -> Iterator[str]:
         """How it was read, where that could be otherwise."""
-        yield f"accuracy is read {'in percent' if self.is_percent else 'as a share of 1'}"
+        yield self._quality_remark()
         if "ratio" not in self.places:
             yield f"ratio is epochs / {self.baseline_epochs:g}"
-        read = set(self.places.values())
+        read = set(self.places.values()) | {
+            place for place, name in enumerate(self.header) if name in _OWN_METRIC and not self.metric.is_share
+        }
         if ignored := [name for place, name in enumerate(self.header) if place not in read and name]:
             yield f"columns that were not read: {', '.join(ignored)}"
+
+    def _quality_remark(self) -> str:
+        if self.metric.is_share:
+            return f"accuracy is read {'in percent' if self.is_percent else 'as a share of 1'}"
+        return f"judged by {self.metric.heading}"

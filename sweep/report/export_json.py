@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -16,15 +16,19 @@ from sweep.report.analysis import Curve
 from sweep.report.bill import make_bill
 from sweep.report.cost_model import cost_model
 from sweep.report.findings import Findings
-from sweep.report.frame import COLUMNS
+from sweep.report.frame import COLUMNS, JUDGED_COLUMNS
 from sweep.report.intervals import Estimate
 from sweep.report.knee import find_knee
+from sweep.report.metric import WITHIN_POINTS, Metric
 from sweep.report.notes import make_notes
 from sweep.report.summary import RatioSummary
 from sweep.report.verdict import choose, verdict_text
 from sweep.store.history import History
 
-JSON_FORMAT = 2
+if TYPE_CHECKING:  # at run time it brings SciPy's optimiser along
+    from sweep.report.fit import Prediction
+
+JSON_FORMAT = 3
 
 _Object = dict[str, Any]
 
@@ -32,14 +36,16 @@ _Object = dict[str, Any]
 def to_json(findings: Findings) -> str:
     """`rows`, one a length, with their statistics; `curves`, one a recipe and method, with verdict and fit; `trials`.
     Where the numbers are a sweep's own, its recipe and environment, and as `sweep` its own bill."""
+    within = findings.within_points
     document = {
         "format": JSON_FORMAT,
         "name": findings.name,
         **_of_sweep(findings.history),
-        "within_points": findings.within_points,
+        "metric": {"name": findings.metric.name, "mode": findings.metric.mode},
+        "within_points": WITHIN_POINTS if within is None and findings.metric.is_share else within,
         "rows": [_row(curve, row) for curve in findings.curves for row in curve.rows],
         "curves": [_curve(findings, curve) for curve in findings.curves],
-        "trials": [_trial(row) for row in findings.frame[list(COLUMNS)].to_dict("records")],
+        "trials": [_trial(row) for row in findings.frame[[*COLUMNS, *JUDGED_COLUMNS]].to_dict("records")],
         "notes": make_notes(findings),
     }
     return json.dumps(document, indent=2, allow_nan=False)
@@ -60,6 +66,7 @@ def _of_sweep(history: History | None) -> _Object:
 
 
 def _row(curve: Curve, row: RatioSummary) -> _Object:
+    metric = curve.metric
     return {
         "recipe": curve.recipe,
         "method": curve.method,
@@ -75,24 +82,19 @@ def _row(curve: Curve, row: RatioSummary) -> _Object:
         "relative_cost": row.relative_cost,
         "dollars": row.dollars,
         "joules": row.joules,
-        "accuracy": row.accuracy,
-        "sd": row.accuracy_sd,
-        "ci95": _ends(row.accuracy, row.accuracy_ci95),
-        "points": row.points,
-        "points_ci95": _ends(row.points, row.points_ci95),
-        "truncated_accuracy": row.truncated_accuracy,
+        "quality": metric.value(row.score),
+        "sd": row.sd,
+        "ci95": metric.ends(row.score, row.ci95),
+        "points": metric.value(row.points),
+        "points_ci95": metric.ends(row.points, row.points_ci95),
+        "truncated_quality": metric.value(row.truncated_score),
         "pareto": row.is_on_front,
-        "points_per_hour": row.points_per_hour,
-        "points_per_dollar": row.points_per_dollar,
-        "points_per_doubling": row.points_per_doubling,
-        "points_per_doubling_ci95": _ends(row.points_per_doubling, row.points_per_doubling_ci95),
+        "points_per_hour": metric.value(row.points_per_hour),
+        "points_per_dollar": metric.value(row.points_per_dollar),
+        "points_per_doubling": metric.value(row.points_per_doubling),
+        "points_per_doubling_ci95": metric.ends(row.points_per_doubling, row.points_per_doubling_ci95),
         "failures": list(row.failures),
     }
-
-
-def _ends(value: float | None, half: float | None) -> list[float] | None:
-    """An interval by its ends."""
-    return None if value is None or half is None else [value - half, value + half]
 
 
 def _curve(findings: Findings, curve: Curve) -> _Object:
@@ -103,7 +105,9 @@ def _curve(findings: Findings, curve: Curve) -> _Object:
         "devices": list(curve.devices),
         "verdict": {"text": verdict_text(curve, findings.within_points), **_choice(findings, curve)},
         "best": curve.best.ratio_text if curve.best else None,
-        "knee": {"ratio": knee.row.ratio_text, "is_clear": knee.is_clear, **_estimate(knee.above)} if knee else None,
+        "knee": {"ratio": knee.row.ratio_text, "is_clear": knee.is_clear, **_estimate(curve.metric, knee.above)}
+        if knee
+        else None,
         "cost_model": asdict(model) if model is not None else None,
         "fit": _fit(findings, curve),
     }
@@ -120,14 +124,14 @@ def _choice(findings: Findings, curve: Curve) -> _Object:
         "ratio": choice.row.ratio_text,
         "reference": choice.reference.ratio_text,
         "times_cheaper": choice.times_cheaper,
-        **_estimate(Estimate(0.0, None) if choice.is_reference else choice.difference),
+        **_estimate(curve.metric, Estimate(0.0, None) if choice.is_reference else choice.difference),
         "is_tie": None if choice.is_reference else choice.difference.is_tie,
         "is_surely_within": choice.is_sure,
     }
 
 
-def _estimate(estimate: Estimate) -> _Object:
-    return {"points": estimate.value, "ci95": _ends(estimate.value, estimate.ci95)}
+def _estimate(metric: Metric, estimate: Estimate) -> _Object:
+    return {"points": metric.turned(estimate.value), "ci95": metric.ends(estimate.value, estimate.ci95)}
 
 
 def _fit(findings: Findings, curve: Curve) -> _Object:
@@ -138,9 +142,10 @@ def _fit(findings: Findings, curve: Curve) -> _Object:
         fit = fit_of(curve)
     except ValueError as error:
         return {"refused": str(error)}
+    metric = curve.metric
     return {
-        "ceiling": fit.ceiling,
-        "ceiling_ci95": list(fit.ceiling_interval),
+        "ceiling": metric.turned(fit.ceiling),
+        "ceiling_ci95": list(metric.range(*fit.ceiling_interval)),
         "scale": fit.scale,
         "exponent": fit.exponent,
         "exponent_ci95": _listed(fit.exponent_interval),
@@ -148,8 +153,16 @@ def _fit(findings: Findings, curve: Curve) -> _Object:
         "residual_sd": fit.residual_sd,
         "degrees_of_freedom": fit.degrees_of_freedom,
         "leave_one_out_error": fit.leave_one_out_error,
-        "predictions": [asdict(found) for _, found in predictions(fit, findings.wanted) if not isinstance(found, str)],
+        "predictions": [
+            _prediction(metric, found) for _, found in predictions(fit, findings.wanted) if not isinstance(found, str)
+        ],
     }
+
+
+def _prediction(metric: Metric, found: Prediction) -> _Object:
+    ends = (metric.value(found.low), metric.value(found.high))
+    low, high = ends[::-1] if metric.is_lower_better else ends
+    return {"ratio": found.ratio, "quality": metric.value(found.score), "low": low, "high": high}
 
 
 def _listed(ends: Sequence[float] | None) -> list[float] | None:

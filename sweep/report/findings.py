@@ -11,7 +11,8 @@ import pandas as pd
 from sweep.recipe.duration import Ratio
 from sweep.report.analysis import Curve, make_curves
 from sweep.report.frame import trial_frame
-from sweep.report.verdict import WITHIN_POINTS, verdict_text
+from sweep.report.metric import ACCURACY, Metric
+from sweep.report.verdict import verdict_text
 from sweep.store.history import History
 
 if TYPE_CHECKING:  # at run time it brings a quarter of a small report's imports along
@@ -21,31 +22,44 @@ if TYPE_CHECKING:  # at run time it brings a quarter of a small report's imports
 @dataclass(frozen=True)
 class Findings:
     """`frame` has one row a trial. A sweep's own has a `history`; a table of somebody else's has none, and `remarks` on
-    how it was read. `within_points` are the percentage points that a shorter run may lose, `wanted` the ratios that
-    are asked of the fit."""
+    how it was read. `within_points` are the points that a shorter run may lose (None: the metric's own default),
+    `wanted` the ratios that are asked of the fit."""
 
     name: str
     frame: pd.DataFrame
-    within_points: float
+    within_points: float | None
     history: History | None = None
     remarks: tuple[str, ...] = ()
     wanted: tuple[Ratio, ...] = ()
+    metric: Metric = ACCURACY
+
+    def __post_init__(self) -> None:
+        self.metric.check_within(self.within_points)
 
     @classmethod
     def of_history(
-        cls, history: History, within_points: float = WITHIN_POINTS, wanted: tuple[Ratio, ...] = ()
+        cls, history: History, within_points: float | None = None, wanted: tuple[Ratio, ...] = ()
     ) -> Findings:
-        return cls(history.starts[-1].recipe_name, trial_frame(history), within_points, history, wanted=wanted)
+        """What a sweep has measured.
+
+        Raises:
+            UsageError: `within_points` are more percentage points than there are.
+        """
+        name, metric = history.starts[-1].recipe_name, Metric(history.metric, history.is_lower_better)
+        return cls(name, trial_frame(history), within_points, history, wanted=wanted, metric=metric)
 
     @classmethod
-    def of_table(
-        cls, table: CsvTable, within_points: float = WITHIN_POINTS, wanted: tuple[Ratio, ...] = ()
-    ) -> Findings:
-        return cls(table.source, table.frame, within_points, remarks=table.remarks, wanted=wanted)
+    def of_table(cls, table: CsvTable, within_points: float | None = None, wanted: tuple[Ratio, ...] = ()) -> Findings:
+        """What somebody else has measured.
+
+        Raises:
+            UsageError: as of a history.
+        """
+        return cls(table.source, table.frame, within_points, remarks=table.remarks, wanted=wanted, metric=table.metric)
 
     @cached_property
     def curves(self) -> tuple[Curve, ...]:
-        return make_curves(self.frame)
+        return make_curves(self.frame, self.metric)
 
     @cached_property
     def has_recipes(self) -> bool:

@@ -1,6 +1,7 @@
-"""Accuracy as a function of the length: accuracy = ceiling - scale x ratio ^ -exponent.
+"""Score as a function of the length: score = ceiling - scale x ratio ^ -exponent.
 
-Least squares over all finished trials, within bounds: a ceiling of at most 1, and no curve that falls with the length.
+Least squares over all finished trials, within bounds: no ceiling above the highest score that there is (1 of an
+accuracy), and no curve that falls with the length.
 For a given exponent the rest is a straight line, so only the exponent is searched for, from every dip of the error over
 all of its range. Of three lengths the exponent is 1. Intervals are profile likelihood's: all curves whose squared error
 is at most 1 + t² / df times the least.
@@ -29,32 +30,35 @@ _MAX_GROUPS = 50
 _FURTHEST = 2.0
 
 Range = tuple[float, float]
+_SHARE: Range = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Accuracy at a ratio, with its 95 % interval. Beyond the longest run no gain is claimed: there is only `high`,
+    """Score at a ratio, with its 95 % interval. Beyond the longest run no gain is claimed: there is only `high`,
     what it is at most."""
 
     ratio: float
-    accuracy: float | None
+    score: float | None
     low: float | None
     high: float
 
 
 @dataclass(frozen=True)
 class Fit:
-    """The curve of `ratios` and `accuracies`, one element a trial.
+    """The curve of `ratios` and `scores`, one element a trial. `bounds` are the lowest and the highest score that any
+    trial can have, infinite where there is no such one.
 
     `leave_one_out_error` is the root mean square, over the ratios, of how far the curve that is fitted without a
-    ratio lies off that ratio's mean. Both are accuracies in 0..1, as is `ceiling`.
+    ratio lies off that ratio's mean.
     """
 
     ratios: Floats
-    accuracies: Floats
+    scores: Floats
     line: Line
     is_exponent_fitted: bool
     leave_one_out_error: float
+    bounds: Range = _SHARE
 
     @property
     def smallest(self) -> float:
@@ -85,11 +89,11 @@ class Fit:
     def residual_sd(self) -> float:
         return math.sqrt(self.line.error / self.degrees_of_freedom)
 
-    def accuracy_at(self, ratio: float) -> float:
-        return _share(self.line.ceiling - self.line.slope * math.pow(ratio / self.smallest, -self.exponent))
+    def score_at(self, ratio: float) -> float:
+        return self._bounded(self.line.ceiling - self.line.slope * math.pow(ratio / self.smallest, -self.exponent))
 
     def interval_at(self, ratio: float) -> Range:
-        """95 %, of the mean accuracy at `ratio`."""
+        """95 %, of the mean score at `ratio`."""
         return self._range(-((ratio / self.smallest) ** -self._exponents))
 
     @property
@@ -106,7 +110,7 @@ class Fit:
         return min([self.exponent, *inside]), max([self.exponent, *inside])
 
     def predict(self, ratio: float) -> Prediction:
-        """Accuracy at a ratio that may not have been run.
+        """Score at a ratio that may not have been run.
 
         Raises:
             ValueError: it is shorter than half the shortest, or longer than twice the longest run.
@@ -117,11 +121,11 @@ class Fit:
         low, high = self.interval_at(ratio)
         if ratio > self.largest:
             return Prediction(ratio, None, None, high)
-        return Prediction(ratio, self.accuracy_at(ratio), low, high)
+        return Prediction(ratio, self.score_at(ratio), low, high)
 
     @cached_property
     def _data(self) -> Data:
-        return Data.of(self.ratios, self.accuracies)
+        return Data.of(self.ratios, self.scores, self.bounds[1])
 
     @cached_property
     def _exponents(self) -> Floats:
@@ -138,11 +142,14 @@ class Fit:
         for each of the exponents: the abscissa of a ratio depends on it."""
         own = self.line.ceiling + float(weights[-1]) * self.line.slope
         ends = extremes(weights, self._exponents, self._data, self._largest_error)
-        return _share(min([own, *ends])), _share(max([own, *ends]))
+        return self._bounded(min([own, *ends])), self._bounded(max([own, *ends]))
+
+    def _bounded(self, score: float) -> float:
+        return min(max(score, self.bounds[0]), self.bounds[1])
 
 
-def fit_curve(ratios: Floats, accuracies: Floats) -> Fit:
-    """The best curve through trials: `ratios` as realised and `accuracies` in 0..1, one element a trial, in any order.
+def fit_curve(ratios: Floats, scores: Floats, bounds: Range = _SHARE) -> Fit:
+    """The best curve through trials: `ratios` as realised and `scores`, one element a trial, in any order.
 
     Raises:
         ValueError: fewer than three different ratios, said in a sentence.
@@ -153,17 +160,17 @@ def fit_curve(ratios: Floats, accuracies: Floats) -> Fit:
     if len(lengths) < _MIN_RATIOS:
         raise ValueError(f"a curve is fitted through three ratios or more: there are {len(lengths)}")
     groups = [lengths[first::_MAX_GROUPS] for first in range(min(len(lengths), _MAX_GROUPS))]
-    off = np.concatenate([_errors_without(group, ratios, accuracies) for group in groups])
-    line = _best(Data.of(ratios, accuracies))
-    return Fit(ratios, accuracies, line, len(lengths) > _MIN_RATIOS, math.sqrt(float(np.mean(off**2))))
+    off = np.concatenate([_errors_without(group, ratios, scores, bounds) for group in groups])
+    line = _best(Data.of(ratios, scores, bounds[1]))
+    return Fit(ratios, scores, line, len(lengths) > _MIN_RATIOS, math.sqrt(float(np.mean(off**2))), bounds)
 
 
-def _errors_without(left_out: Floats, ratios: Floats, accuracies: Floats) -> Floats:
+def _errors_without(left_out: Floats, ratios: Floats, scores: Floats, bounds: Range) -> Floats:
     """How far the means at some lengths lie off the curve through all others."""
     others = ~np.isin(ratios, left_out)
-    line, shortest = _best(Data.of(ratios[others], accuracies[others])), ratios[others].min()
-    means = np.array([accuracies[ratios == length].mean() for length in left_out])
-    predicted = np.clip(line.ceiling - line.slope * (left_out / shortest) ** -line.exponent, 0.0, 1.0)
+    line, shortest = _best(Data.of(ratios[others], scores[others], bounds[1])), ratios[others].min()
+    means = np.array([scores[ratios == length].mean() for length in left_out])
+    predicted = np.clip(line.ceiling - line.slope * (left_out / shortest) ** -line.exponent, *bounds)
     errors: Floats = means - predicted
     return errors
 
@@ -189,7 +196,3 @@ def _refined(dip: int, data: Data) -> Line:
         options={"xatol": 1e-10},
     )
     return best_lines(np.array([found.x]), data).best()
-
-
-def _share(value: float) -> float:
-    return min(max(value, 0.0), 1.0)

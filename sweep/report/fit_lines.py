@@ -1,4 +1,4 @@
-"""The straight lines that a fit is made of: for a given exponent accuracy = ceiling - slope x abscissa, the abscissa
+"""The straight lines that a fit is made of: for a given exponent score = ceiling - slope x abscissa, the abscissa
 being (ratio / shortest) ^ -exponent. Least squares over trials, within bounds, for all of some exponents at once.
 """
 
@@ -16,20 +16,21 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class Data:
     """The lengths as shares of the shortest, and of each the mean of its trials and their number. `scatter` is the sum
-    of squares of trials about those means: no curve can explain it."""
+    of squares of trials about those means: no curve can explain it. `highest` is what no ceiling is above."""
 
     shortened: Floats
     means: Floats
     counts: Floats
     scatter: float
+    highest: float
 
     @classmethod
-    def of(cls, ratios: Floats, accuracies: Floats) -> Data:
+    def of(cls, ratios: Floats, scores: Floats, highest: float) -> Data:
         """Of trials: one element each."""
         lengths, places = np.unique(ratios, return_inverse=True)
         counts = np.bincount(places).astype(np.float64)
-        means = np.bincount(places, accuracies) / counts
-        return cls(lengths / lengths[0], means, counts, float(((accuracies - means[places]) ** 2).sum()))
+        means = np.bincount(places, scores) / counts
+        return cls(lengths / lengths[0], means, counts, float(((scores - means[places]) ** 2).sum()), highest)
 
     def abscissas(self, exponents: Floats) -> Floats:
         """Shape (exponents, lengths)."""
@@ -48,7 +49,7 @@ class Data:
 @dataclass(frozen=True)
 class Lines:
     """For each of some exponents, along the first axis: the best line through (ratio / shortest) ^ -exponent, with a
-    ceiling of at most 1 and a slope of at least 0, and its sum of squares."""
+    ceiling within its bound and a slope of at least 0, and its sum of squares."""
 
     exponents: Floats
     ceilings: Floats
@@ -75,10 +76,12 @@ def best_lines(exponents: Floats, data: Data) -> Lines:
     """The best line of each exponent."""
     abscissas = data.abscissas(exponents)
     ceilings, slopes = _free(abscissas, data)
-    full = data.total((1 - data.means) * abscissas) / data.total(abscissas**2)
-    is_flat, is_full = slopes < 0, (slopes >= 0) & (ceilings > 1)
-    ceilings = np.where(is_flat, data.mean, np.where(is_full, 1.0, ceilings))
-    slopes = np.where(is_flat, 0.0, np.where(is_full, full, slopes))
+    is_flat, is_full = slopes < 0, (slopes >= 0) & (ceilings > data.highest)
+    if math.isfinite(data.highest):
+        full = data.total((data.highest - data.means) * abscissas) / data.total(abscissas**2)
+        slopes = np.where(is_full, full, slopes)
+    ceilings = np.where(is_flat, data.mean, np.where(is_full, data.highest, ceilings))
+    slopes = np.where(is_flat, 0.0, slopes)
     return Lines(exponents, ceilings, slopes, _errors(ceilings, slopes, abscissas, data))
 
 
@@ -98,13 +101,15 @@ def extremes(weights: Floats, exponents: Floats, data: Data, largest_error: floa
     """What ceiling + weight x slope is at most and at least, over the lines within the bounds that have at most that
     error: of each exponent they lie on the ellipse of that error, or where a bound cuts it."""
     abscissas = data.abscissas(exponents)
-    ones, none = np.ones_like(weights), np.zeros_like(weights)
+    none = np.zeros_like(weights)
     corners = [
         *_on_the_ellipse(weights, abscissas, data, largest_error),
         *((ceilings, none) for ceilings in _reach(np.ones_like(abscissas), data.means, data, largest_error)),
-        *((ones, slopes) for slopes in _reach(abscissas, 1 - data.means, data, largest_error)),
     ]
-    values = [(ceilings + weights * slopes)[(ceilings <= 1) & (slopes >= 0)] for ceilings, slopes in corners]
+    if math.isfinite(data.highest):
+        bound = np.full_like(weights, data.highest)
+        corners += [(bound, slopes) for slopes in _reach(abscissas, data.highest - data.means, data, largest_error)]
+    values = [(ceilings + weights * slopes)[(ceilings <= data.highest) & (slopes >= 0)] for ceilings, slopes in corners]
     allowed = np.concatenate(values)
     return [float(allowed.min()), float(allowed.max())] if len(allowed) else []
 

@@ -10,6 +10,7 @@ from sweep.errors import Outcome
 from sweep.recipe.duration import Ratio
 from sweep.report.analysis import Curve
 from sweep.report.fit import Fit, Prediction, fit_curve
+from sweep.report.metric import Metric
 
 
 def fit_of(curve: Curve) -> Fit:
@@ -19,8 +20,11 @@ def fit_of(curve: Curve) -> Fit:
         ValueError: fewer than three ratios, said in a sentence.
     """
     finished = curve.trials[curve.trials["outcome"] == Outcome.FINISHED]
-    columns = (finished[name].to_numpy(dtype=np.float64) for name in ("realised_ratio", "accuracy"))
-    return fit_curve(*columns)
+    ratios, values = (finished[name].to_numpy(dtype=np.float64) for name in ("realised_ratio", "quality"))
+    bounds = curve.metric.bounds
+    if curve.metric.is_lower_better and (values >= 0).all():  # a loss that falls and falls stays above zero
+        bounds = (bounds[0], 0.0)
+    return fit_curve(ratios, 0.0 - values if curve.metric.is_lower_better else values, bounds)
 
 
 def predictions(fit: Fit, ratios: Sequence[Ratio]) -> list[tuple[Ratio, Prediction | str]]:
@@ -40,17 +44,21 @@ def fit_notes(curve: Curve, ratios: Sequence[Ratio]) -> list[str]:
         fit = fit_of(curve)
     except ValueError as error:
         return [f"fit: none, since {error}"]
-    formula = f"accuracy = {100 * fit.ceiling:.2f} % - {100 * fit.scale:.3g} x ratio ^ -{fit.exponent:.3g}"
+    metric = curve.metric
+    sign, scale = "+" if metric.is_lower_better else "-", metric.per_score * fit.scale
+    formula = f"{metric.name} = {metric.value_text(fit.ceiling)} {sign} {scale:.3g} x ratio ^ -{fit.exponent:.3g}"
+    off = metric.amount_text(metric.per_score * fit.leave_one_out_error)
     return [
-        f"fit: {formula}; leave-one-out error {100 * fit.leave_one_out_error:.2f} points",
-        *(f"fit at {ratio.text}: {_prediction_text(found)}" for ratio, found in predictions(fit, ratios)),
+        f"fit: {formula}; leave-one-out error {off} {metric.unit}",
+        *(f"fit at {ratio.text}: {_prediction_text(metric, found)}" for ratio, found in predictions(fit, ratios)),
     ]
 
 
-def _prediction_text(found: Prediction | str) -> str:
+def _prediction_text(metric: Metric, found: Prediction | str) -> str:
     if isinstance(found, str):
         return found
-    if found.accuracy is None or found.low is None:
-        return f"at most {100 * found.high:.2f} % (longer than all that ran: no gain is promised)"
-    interval = f"{100 * found.low:.2f} to {100 * found.high:.2f}"
-    return f"{100 * found.accuracy:.2f} % (95 % interval {interval})"
+    if found.score is None or found.low is None:
+        limit = f"at {'least' if metric.is_lower_better else 'most'} {metric.value_text(found.high)}"
+        return f"{limit} (longer than all that ran: no gain is promised)"
+    interval = metric.range_text(found.low, found.high).removesuffix(" %")
+    return f"{metric.value_text(found.score)} (95 % interval {interval})"

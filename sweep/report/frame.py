@@ -1,7 +1,7 @@
 """A sweep's history -> DataFrame, one row a trial.
 
-`COLUMNS` are stable: they are what CSV and JSON carry. Accuracies are in 0..1; what was not measured is missing (NaN or
-None), never 0.
+`COLUMNS` are stable: they are what CSV and JSON carry. Accuracies are in 0..1; `quality` is the metric that the recipe
+names, an accuracy too; what was not measured is missing (NaN or None), never 0.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from fractions import Fraction
 import pandas as pd
 
 from sweep.recipe.duration import Ratio
+from sweep.report.metric import Metric
 from sweep.store.history import History, TrialResult
 
 _MEASURED = (
@@ -38,27 +39,41 @@ COLUMNS = (
     "weights_sha256",
     "other_set_up",
 )
+_JUDGED = ("quality", "truncated_quality")
+JUDGED_COLUMNS = (*_JUDGED, "train_seconds_source")
 # What the table says beside them.
 EXTRA_COLUMNS = ("ratio_text", "examples", "is_baseline", "reason", "contention")
+_TAKEN = frozenset({*COLUMNS, *EXTRA_COLUMNS, *JUDGED_COLUMNS} - {"accuracy", "loss"})
+
+
+def quality_columns(metric: Metric) -> tuple[str, str]:
+    """What CSV calls the columns of quality and of the truncated control: as the metric is called."""
+    name = f"metric {metric.name}" if metric.name in _TAKEN else metric.name
+    return name, f"truncated_{name}"
 
 
 def trial_frame(history: History) -> pd.DataFrame:
-    """Every trial that was ever planned in this sweep, by method, ratio and seed: `COLUMNS` and `EXTRA_COLUMNS`."""
+    """Every trial that was ever planned in this sweep, by method, ratio and seed: `COLUMNS`, `JUDGED_COLUMNS` and
+    `EXTRA_COLUMNS`. The steps and examples of a command are not known: its plan counts epochs."""
     start = history.last_start
     name = start.recipe_name if start else ""
     price = start.price if start else None
     rows = [_row(result, name, price) for result in history.results]
-    frame = pd.DataFrame(rows, columns=[*COLUMNS, *EXTRA_COLUMNS])
+    if history.is_of_a_command:
+        rows = [row | {"steps": None, "examples": None} for row in rows]
+    if history.metric == "accuracy":
+        rows = [row | {"truncated_accuracy": row["truncated_quality"]} for row in rows]
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, *JUDGED_COLUMNS, *EXTRA_COLUMNS])
     return typed(frame)
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
     """The same with what was measured as floats, even where nothing was."""
-    return frame.astype(dict.fromkeys((*_MEASURED, "contention"), "float64"))
+    return frame.astype(dict.fromkeys((*_MEASURED, *_JUDGED, "contention"), "float64"))
 
 
 def _row(result: TrialResult, recipe: str, price: float | None) -> dict[str, object]:
-    entry, seconds = result.entry, result.train_seconds
+    entry, seconds, source = result.entry, result.train_seconds, result.train_seconds_source
     measured = seconds is not None and seconds > 0 and result.images is not None
     return {
         "recipe": recipe,
@@ -74,13 +89,15 @@ def _row(result: TrialResult, recipe: str, price: float | None) -> dict[str, obj
         "images_per_second": result.images / seconds if measured and result.images and seconds else None,
         "accuracy": result.accuracy,
         "loss": result.loss,
-        "truncated_accuracy": result.truncated_accuracy,
         "dollars": price * seconds / 3600 if price is not None and seconds is not None else None,
         "joules": result.joules,
         "outcome": result.outcome.value,
         "device": result.environment.device_kind if result.environment else None,
         "weights_sha256": result.weights_sha256,
         "other_set_up": "; ".join(result.other_set_up) or None,
+        "quality": result.quality,
+        "truncated_quality": result.truncated_quality,
+        "train_seconds_source": source if source != "measured" else None,
         "ratio_text": entry.ratio,
         "examples": entry.num_examples,
         "is_baseline": entry.is_baseline,

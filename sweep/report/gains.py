@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from sweep.printable import one_line
 from sweep.report.analysis import Curve
-from sweep.report.cells import duration_text, number_text, signed_text
+from sweep.report.cells import duration_text, number_text
 from sweep.report.findings import Findings
 from sweep.report.grid import Grid
 from sweep.report.summary import RatioSummary
@@ -21,7 +21,7 @@ def make_gains(findings: Findings) -> Grid | None:
     if not steps:
         return None
     unit, seconds = _unit(findings)
-    headers = ("ratio", "further time", "points", "per doubling", f"per {unit}", "per dollar")
+    headers = ("ratio", "further time", findings.metric.unit, "per doubling", f"per {unit}", "per dollar")
     cells = [
         (
             findings.label(curve),
@@ -33,8 +33,8 @@ def make_gains(findings: Findings) -> Grid | None:
     columns = [("recipe" if findings.has_recipes else "method"), *headers]
     kept = [place for place in range(len(columns)) if any(row[place] for row in cells)]
     return Grid(
-        "what more training buys, in percentage points",
-        tuple(columns[place] for place in kept),
+        one_line(f"what more training buys, in {findings.metric.long_unit}"),
+        tuple(one_line(columns[place]) for place in kept),
         tuple(tuple(one_line(row[place]) for place in kept) for row in cells),
         texts=frozenset({"recipe", "method", "ratio"}),
     )
@@ -56,10 +56,10 @@ def _cells(curve: Curve, before: RatioSummary, row: RatioSummary, seconds: float
     per_unit = row.points_per_hour * seconds / 3600 if row.points_per_hour is not None else None
     return (
         duration_text(further) if further > 0 else "",
-        signed_text(gain.value, gain.ci95),
-        signed_text(row.points_per_doubling, row.points_per_doubling_ci95),
-        _rate_text(per_unit),
-        _rate_text(row.points_per_dollar),
+        curve.metric.signed_text(gain.value, gain.ci95),
+        curve.metric.signed_text(row.points_per_doubling, row.points_per_doubling_ci95),
+        _rate_text(curve.metric.value(per_unit)),
+        _rate_text(curve.metric.value(row.points_per_dollar)),
     )
 
 

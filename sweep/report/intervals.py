@@ -1,8 +1,9 @@
-"""What seeds do to an accuracy, and 95 % intervals of means and of their differences.
+"""What seeds do to a score, and 95 % intervals of means and of their differences.
 
 The seeds of one ratio are few, so one standard deviation serves all ratios of a curve: a mean's is pooled over them,
 and that of a difference is what is left once every ratio and every seed has its own mean (a two-way layout), since a
-seed that is lucky is so at every ratio. Accuracies are in 0..1. docs/reading-the-report.md has the formulas.
+seed that is lucky is so at every ratio. A score is what metric.py makes of what is
+measured. docs/reading-the-report.md has the formulas.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ _COVERAGE = 0.95
 
 @dataclass(frozen=True)
 class Sample:
-    """The accuracies of one ratio, one a trial that finished. A seed that is not known is None."""
+    """The scores of one ratio, one a trial that finished. A seed that is not known is None."""
 
     seeds: tuple[int | None, ...]
-    accuracies: tuple[float, ...]
+    scores: tuple[float, ...]
 
     @property
     def mean(self) -> float:
-        return math.fsum(self.accuracies) / len(self.accuracies)
+        return math.fsum(self.scores) / len(self.scores)
 
     @property
     def sd(self) -> float | None:
@@ -36,10 +37,10 @@ class Sample:
 
     @property
     def by_seed(self) -> dict[int, float]:
-        return {seed: value for seed, value in zip(self.seeds, self.accuracies, strict=True) if seed is not None}
+        return {seed: value for seed, value in zip(self.seeds, self.scores, strict=True) if seed is not None}
 
     def __len__(self) -> int:
-        return len(self.accuracies)
+        return len(self.scores)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Noise:
         return Estimate(sample.mean, self.single.half_width(1 / len(sample)) if known and self.single else None)
 
     def difference(self, one: Sample, other: Sample) -> Estimate:
-        """How much more accurate `one` is."""
+        """How much better `one` is."""
         return self.contrast([(1.0, one), (-1.0, other)])
 
     def contrast(self, weighted: Sequence[tuple[float, Sample]], num_chosen_from: int = 1) -> Estimate:
@@ -114,12 +115,12 @@ def _pooled(samples: Sequence[Sample]) -> Spread | None:
     degrees_of_freedom = sum(max(len(sample) - 1, 0) for sample in samples)
     if not degrees_of_freedom:
         return None
-    squares = math.fsum((value - sample.mean) ** 2 for sample in samples for value in sample.accuracies)
+    squares = math.fsum((value - sample.mean) ** 2 for sample in samples for value in sample.scores)
     return Spread(math.sqrt(squares / degrees_of_freedom), degrees_of_freedom)
 
 
 def _left_over(samples: Sequence[Sample]) -> Spread | None:
-    """The residual spread of accuracy = ratio + seed, by least squares: exact for whatever trials are missing."""
+    """The residual spread of score = ratio + seed, by least squares: exact for whatever trials are missing."""
     tables = [table for sample in samples if (table := sample.by_seed)]
     seeds = sorted({seed for table in tables for seed in table})
     if not seeds:
@@ -152,7 +153,7 @@ def unequal_spreads(samples: Sequence[Sample]) -> float | None:
     """
     from scipy.special import chdtrc
 
-    variances = [(len(sample) - 1, float(np.var(sample.accuracies, ddof=1))) for sample in samples if len(sample) > 1]
+    variances = [(len(sample) - 1, float(np.var(sample.scores, ddof=1))) for sample in samples if len(sample) > 1]
     if len(variances) < 2 or min(variance for _, variance in variances) <= 0:
         return None
     total = sum(count for count, _ in variances)

@@ -1,8 +1,7 @@
 """Where a further doubling of the cost begins to buy less than doublings do on average.
 
 Kneedle (Satopää et al., "Finding a 'Kneedle' in a haystack", 2011) on the Pareto front: of its inner lengths the one
-that lies furthest above the straight line from the cheapest to the most accurate, accuracy against the logarithm of
-the cost.
+that lies furthest above the straight line from the cheapest to the best, score against the logarithm of the cost.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def find_knee(curve: Curve) -> Knee | None:
 def _above(curve: Curve, first: RatioSummary, row: RatioSummary, last: RatioSummary, num_inner: int) -> Estimate:
     share = _log_cost(first, row) / _log_cost(first, last)
     weighted = [(1.0, row.sample), (share - 1, first.sample), (-share, last.sample)]
-    return in_points(curve.noise.contrast(weighted, num_inner))
+    return in_points(curve.noise.contrast(weighted, num_inner), curve.metric)
 
 
 def _log_cost(row: RatioSummary, other: RatioSummary) -> float:

@@ -46,6 +46,11 @@ class Place:
     dy: float
     align: Literal["left", "right", "center"]
 
+    @property
+    def mirrored(self) -> Place:
+        """As far below its point as this one is above."""
+        return Place(self.dx, -self.dy, self.align)
+
     def box(self, x: float, y: float, width: float, size: float) -> Box:
         left = x + self.dx - {"left": 0.0, "center": width / 2, "right": width}[self.align]
         middle, half = y + self.dy, _LINE * size / 2

@@ -21,19 +21,24 @@ _RADIUS, _SEED_RADIUS = 6.0, 3.0
 
 
 class Labels:
-    """Of a chart that has these lines, each through (seconds, percent), beside the curves' points, seeds and bars."""
+    """Of a chart that has these lines, each through (seconds, quality), beside the curves' points, seeds and bars."""
 
     def __init__(self, canvas: Canvas, series: Sequence[Series], lines: Iterable[Places]) -> None:
         self._canvas, self._series = canvas, series
         self._room = Room(canvas.box)
         for one in series:
             for seed in one.seeds:
-                self._room.take_point(*canvas.place(seed.seconds, seed.percent), _SEED_RADIUS)
+                self._room.take_point(*canvas.place(seed.seconds, seed.quality), _SEED_RADIUS)
             for point in one.points:
-                self._room.take_point(*canvas.place(point.seconds, point.percent), _RADIUS)
+                self._room.take_point(*canvas.place(point.seconds, point.quality), _RADIUS)
         for line in (*lines, *(bar for one in series for bar in _bars(one))):
             for start, end in pairwise(line):
                 self._room.take_line(canvas.place(*start), canvas.place(*end))
+
+    @property
+    def _is_falling(self) -> bool:
+        """Whether curves come from above, where less is better."""
+        return self._canvas.limits.metric.is_lower_better
 
     def names(self) -> list[alt.Chart]:
         """Each curve's name at its end; none where there is one curve, or where not all of them find room there."""
@@ -45,29 +50,30 @@ class Labels:
         if any(place is None for *_, place in found):
             self._room.taken = before
             return []
-        return [self._text(name, (end.seconds, end.percent), at, "bold") for name, end, at in found if at is not None]
+        return [self._text(name, (end.seconds, end.quality), at, "bold") for name, end, at in found if at is not None]
 
     def ratios(self) -> Iterator[alt.Chart]:
         """Of as many points as there is room for; the baselines first, then the dearest ones."""
         points = [point for one in self._series for point in one.points]
+        places = [place.mirrored for place in _RATIO_PLACES] if self._is_falling else _RATIO_PLACES
         for point in sorted(points, key=lambda point: (not point.row.is_baseline, -point.seconds)):
             text = one_line(point.row.ratio_text)
-            if (place := self._find(text, point, _RATIO_PLACES)) is not None:
-                yield self._text(text, (point.seconds, point.percent), place, "normal")
+            if (place := self._find(text, point, places)) is not None:
+                yield self._text(text, (point.seconds, point.quality), place, "normal")
 
     def beside(self, text: str, at: tuple[float, float], places: Sequence[Place]) -> Iterator[alt.Chart]:
-        """A text beside (seconds, percent); none where there is no room."""
+        """A text beside (seconds, quality); none where there is no room."""
         if (place := self._room.find(text, LABEL_SIZE, *self._canvas.place(*at), places)) is not None:
             yield self._text(text, at, place, "normal")
 
     def _find(self, text: str, point: Point, places: Sequence[Place]) -> Place | None:
-        return self._room.find(text, LABEL_SIZE, *self._canvas.place(point.seconds, point.percent), places)
+        return self._room.find(text, LABEL_SIZE, *self._canvas.place(point.seconds, point.quality), places)
 
     def _text(self, text: str, at: tuple[float, float], place: Place, weight: Literal["normal", "bold"]) -> alt.Chart:
         mark: dict[str, Any] = {"dx": place.dx, "dy": place.dy, "align": place.align, "baseline": "middle"}
-        row = {"seconds": at[0], "percent": at[1], "label": text}
+        row = {"seconds": at[0], "quality": at[1], "label": text}
         drawn = chart_of([row]).mark_text(color=INK, fontSize=LABEL_SIZE, fontWeight=weight, **mark)
-        return encoded(drawn, x=self._canvas.time(), y=self._canvas.accuracy(), text=alt.Text("label:N"))
+        return encoded(drawn, x=self._canvas.time(), y=self._canvas.quality(), text=alt.Text("label:N"))
 
 
 def _bars(one: Series) -> Iterator[list[tuple[float, float]]]:

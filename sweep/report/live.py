@@ -19,13 +19,14 @@ from sweep import events
 from sweep.clock import Stopwatch
 from sweep.errors import Outcome
 from sweep.printable import one_line
-from sweep.report.cells import clock_text, duration_text, percent_text
+from sweep.report.cells import clock_text, duration_text
+from sweep.report.metric import Metric
 from sweep.report.screen import Screen
 
 # Chosen by looking at terminals of 40, 80 and 160 columns.
 _WIDE, _MEDIUM = 120, 60
 _LABEL_WIDTH = 22
-_ROW = "{ratio:>8}  {seed:>4}  {time:>10}  {accuracy:>8}  {outcome}"
+_ROW = "{ratio:>8}  {seed:>4}  {time:>10}  {quality:>8}  {outcome}"
 
 
 class View(Protocol):
@@ -76,15 +77,18 @@ class LineView(SilentView):
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
+        self._metric = Metric()
 
     def __call__(self, event: events.Event) -> None:
+        if isinstance(event, events.SweepStarted):
+            self._metric = Metric(event.metric)
         match event:
             case events.TrialEnded(train_seconds=None):
                 self._say(f"ratio {event.ratio}, seed {event.seed}: {event.reason or event.outcome}")
             case events.TrialEnded():
                 self._say(
                     f"ratio {event.ratio}, seed {event.seed}: {event.outcome}, "
-                    f"{duration_text(event.train_seconds)}, accuracy {percent_text(event.accuracy)}"
+                    f"{duration_text(event.train_seconds)}, {_quality_text(self._metric, event)}"
                 )
             case events.Noticed() | events.SweepStarted():
                 self._say(_headline(event))
@@ -112,6 +116,7 @@ class BarView:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._started: events.SweepStarted | None = None
+        self._metric = Metric()
         self._clock = Stopwatch()
         self._jobs: dict[str, _Job] = {}
         self._steps_before = 0  # of the Stages that have ended
@@ -131,7 +136,7 @@ class BarView:
                 self._screen.say(one_line(_headline(event)))
             case events.SweepStarted():
                 self._screen.say(one_line(_headline(event)))
-                self._started = event
+                self._started, self._metric = event, Metric(event.metric)
                 self._clock = Stopwatch().__enter__()  # the start-up is no part of a trial's time
             case events.StageStarted():
                 earlier = self._jobs.get(event.stage)  # an attempt whose worker was lost
@@ -147,14 +152,14 @@ class BarView:
 
     def _end(self, event: events.TrialEnded) -> None:
         if not self._has_rows:
-            self._row("ratio", "seed", "train time", "accuracy", "")
+            self._row("ratio", "seed", "train time", self._metric.name, "")
             self._has_rows = True
         said = "" if event.outcome is Outcome.FINISHED else event.reason or event.outcome
-        accuracy, seconds = percent_text(event.accuracy), duration_text(event.train_seconds)
-        self._row(event.ratio, str(event.seed), seconds, accuracy, said)
+        quality, seconds = self._metric.value_text(_quality(self._metric, event)), duration_text(event.train_seconds)
+        self._row(event.ratio, str(event.seed), seconds, quality, said)
 
-    def _row(self, ratio: str, seed: str, time: str, accuracy: str, outcome: str) -> None:
-        line = _ROW.format(ratio=ratio, seed=seed, time=time, accuracy=accuracy, outcome=outcome)
+    def _row(self, ratio: str, seed: str, time: str, quality: str, outcome: str) -> None:
+        line = _ROW.format(ratio=ratio, seed=seed, time=time, quality=quality, outcome=outcome)
         self._screen.say(one_line(line.rstrip()))
 
     def draw(self) -> RenderableType:
@@ -193,13 +198,26 @@ class BarView:
         progress = job.progress
         if progress is None:
             return "starting"
-        parts = [f"epoch {progress.epoch:.1f} of {job.started.epochs:.4g}"]
+        if progress.elapsed_seconds is not None:
+            parts = [f"{job.started.epochs:.4g} epochs, {clock_text(progress.elapsed_seconds)} so far"]
+        else:
+            parts = [f"epoch {progress.epoch:.1f} of {job.started.epochs:.4g}"]
         if self._screen.width >= _MEDIUM and progress.loss is not None:
             parts.append(f"loss {progress.loss:.3f}")
         if self._screen.width >= _WIDE:
-            parts += [f"accuracy {percent_text(progress.accuracy)}"] if progress.accuracy is not None else []
-            parts.append(f"{progress.images_per_second:,.0f} images/s")
-        return "  ".join(parts)
+            parts += [_quality_text(self._metric, progress)] if _quality(self._metric, progress) is not None else []
+            if progress.images_per_second is not None:
+                parts.append(f"{progress.images_per_second:,.0f} images/s")
+        return one_line("  ".join(parts))
+
+
+def _quality(metric: Metric, event: events.Progress | events.TrialEnded) -> float | None:
+    return event.accuracy if metric.is_share else event.quality
+
+
+def _quality_text(metric: Metric, event: events.Progress | events.TrialEnded) -> str:
+    """`accuracy 97.18 %`."""
+    return f"{metric.name} {metric.value_text(_quality(metric, event))}"
 
 
 def _headline(event: events.Noticed | events.SweepStarted) -> str:
@@ -209,4 +227,4 @@ def _headline(event: events.Noticed | events.SweepStarted) -> str:
     if event.num_interrupted:
         begun = f"resuming: {event.num_done} of {event.num_trials} done, {event.num_interrupted} interrupted"
     shared = f" ({event.num_shared} more if each were trained alone)" if event.num_shared else ""
-    return f"{event.name}: {begun}, {event.num_steps} steps to train{shared}"
+    return f"{event.name}: {begun}, {event.num_steps} {event.unit} to train{shared}"

@@ -10,8 +10,9 @@ import altair as alt
 
 from sweep.printable import one_line
 from sweep.report.canvas import Canvas, chart_of, encoded
-from sweep.report.cells import duration_text, number_text, percent_text, ratio_text
-from sweep.report.plotted import Point, Series
+from sweep.report.cells import duration_text, number_text, ratio_text
+from sweep.report.metric import Metric
+from sweep.report.plotted import Fitted, Point, Series
 
 # Okabe and Ito's colours, without the yellow that nobody sees on white; each goes with a shape and a dash of its own,
 # so that nothing is told by colour alone.
@@ -27,7 +28,7 @@ _FIELDS = {
     "steps": "steps",
     "time": "train time",
     "cost": "cost",
-    "accuracy": "accuracy",
+    "metric": "",  # by the metric's name
     "seeds": "seeds",
     "dollars": "dollars",
 }
@@ -67,12 +68,21 @@ class Marks:
     style: Style
     series: Sequence[Series]
 
+    @property
+    def metric(self) -> Metric:
+        """What is drawn upwards."""
+        return self.canvas.limits.metric
+
+    def _ends(self, at: Point | Fitted) -> dict[str, float]:
+        ends = {"low": at.low, "high": at.high}
+        return {name: self.canvas.limits.drawable(end) for name, end in ends.items() if end is not None}
+
     def fits(self) -> Iterator[alt.Chart]:
         """A thin line with a light band around it."""
-        rows = [{"curve": one.label, **asdict(at)} for one in self.series for at in one.fitted]
+        rows = [{"curve": one.label, **asdict(at), **self._ends(at)} for one in self.series for at in one.fitted]
         if rows:
             band = chart_of(rows).mark_area(opacity=0.13, clip=True)
-            yield self._drawn(band, y=self.canvas.accuracy("low"), y2="high:Q")
+            yield self._drawn(band, y=self.canvas.quality("low"), y2="high:Q")
             yield self._drawn(chart_of(rows).mark_line(strokeWidth=1, opacity=0.8, clip=True))
 
     def truncated(self) -> Iterator[alt.Chart]:
@@ -85,24 +95,28 @@ class Marks:
             )
 
     def lines(self, lines: Iterable[Places]) -> Iterator[alt.Chart]:
-        """A line through (seconds, percent) for each curve, in its dash."""
+        """A line through (seconds, quality) for each curve, in its dash."""
         rows = [row for one, places in zip(self.series, lines, strict=True) for row in _rows(one, places)]
         yield self._drawn(chart_of(rows).mark_line(strokeWidth=2), strokeDash=self.style.dash())
 
     def intervals(self) -> Iterator[alt.Chart]:
         points = [(one, point) for one in self.series for point in one.points if point.low is not None]
-        rows = [{"curve": one.label, "seconds": at.seconds, "low": at.low, "high": at.high} for one, at in points]
+        rows = [{"curve": one.label, "seconds": at.seconds, **self._ends(at)} for one, at in points]
         if rows:
             bar = chart_of(rows).mark_rule(strokeWidth=1.3, clip=True)
-            yield self._drawn(bar, y=self.canvas.accuracy("low"), y2="high:Q")
+            yield self._drawn(bar, y=self.canvas.quality("low"), y2="high:Q")
             for end in ("low", "high"):
                 tick = chart_of(rows).mark_tick(size=9, thickness=1.3, orient="horizontal", clip=True)
-                yield self._drawn(tick, y=self.canvas.accuracy(end))
+                yield self._drawn(tick, y=self.canvas.quality(end))
 
     def seeds(self) -> Iterator[alt.Chart]:
         """Faint dots."""
         rows = [{"curve": one.label, **asdict(seed)} for one in self.series for seed in one.seeds]
-        tooltip = [alt.Tooltip("ratio:N"), alt.Tooltip("seed:N"), alt.Tooltip("percent:Q", title="accuracy, %")]
+        tooltip = [
+            alt.Tooltip("ratio:N"),
+            alt.Tooltip("seed:N"),
+            alt.Tooltip("quality:Q", title=one_line(self.metric.axis_title)),
+        ]
         yield self._drawn(chart_of(rows).mark_circle(size=22, opacity=0.4), tooltip=tooltip)
 
     def points(self) -> Iterator[alt.Chart]:
@@ -118,44 +132,46 @@ class Marks:
         points = [point for one in self.series for point in one.points]
         has_seeds = sum(len(one.seeds) for one in self.series) > len(points)
         parts = {
-            "points: accuracy by ratio": bool(points),
+            one_line(f"points: {self.metric.name} by ratio"): bool(points),
             "bars: 95 % intervals": any(point.low is not None for point in points),
             "small dots: single seeds": has_seeds,
-            "hollow: a cheaper ratio is as accurate": not all(point.row.is_on_front for point in points),
+            f"hollow: a cheaper ratio is {self.metric.as_good}": not all(point.row.is_on_front for point in points),
         }
         return [part for part, is_there in parts.items() if is_there]
 
     def _points(self, points: Sequence[tuple[Series, Point]], **mark: Any) -> alt.Chart:
-        rows = [{"curve": one.label, "seconds": at.seconds, "percent": at.percent, **_texts(at)} for one, at in points]
+        rows = [
+            {"curve": one.label, "seconds": at.seconds, "quality": at.quality, **_texts(self.metric, at)}
+            for one, at in points
+        ]
         drawn = chart_of(rows).mark_point(size=85, opacity=1, **mark)
-        return self._drawn(drawn, shape=self.style.shape(), tooltip=_tooltip(rows))
+        return self._drawn(drawn, shape=self.style.shape(), tooltip=_tooltip(self.metric, rows))
 
     def _drawn(self, chart: alt.Chart, **channels: Any) -> alt.Chart:
-        usual = {"x": self.canvas.time(), "y": self.canvas.accuracy(), "color": self.style.colour()}
+        usual = {"x": self.canvas.time(), "y": self.canvas.quality(), "color": self.style.colour()}
         return encoded(chart, **usual | channels)
 
 
 def _rows(one: Series, places: Places) -> list[dict[str, Any]]:
-    return [{"curve": one.label, "seconds": seconds, "percent": percent} for seconds, percent in places]
+    return [{"curve": one.label, "seconds": seconds, "quality": quality} for seconds, quality in places]
 
 
-def _texts(point: Point) -> dict[str, str]:
+def _texts(metric: Metric, point: Point) -> dict[str, str]:
     """What the tooltip says of a mean."""
     row = point.row
-    spread = number_text(row.accuracy_ci95 and 100 * row.accuracy_ci95, " ± {:.2f}")
     return {
         "ratio": one_line(ratio_text(row.ratio_text, row.realised_ratio)),
         "epochs": number_text(row.epochs, "{:.4g}"),
         "steps": number_text(row.steps, "{:,}"),
         "time": duration_text(row.train_seconds),
         "cost": number_text(row.relative_cost, "{:.2f}x"),
-        "accuracy": percent_text(row.accuracy).replace(" %", f"{spread} %"),
+        "metric": metric.value_text(row.score, row.ci95 or None),
         "seeds": str(row.num_finished),
         "dollars": number_text(row.dollars, "${:.4g}"),
     }
 
 
-def _tooltip(rows: Sequence[dict[str, Any]]) -> list[alt.Tooltip]:
+def _tooltip(metric: Metric, rows: Sequence[dict[str, Any]]) -> list[alt.Tooltip]:
     """Of what is known of any of them."""
-    known = [name for name in _FIELDS if any(row[name] for row in rows)]
-    return [alt.Tooltip(f"{name}:N", title=_FIELDS[name]) for name in known]
+    titles = _FIELDS | {"metric": one_line(metric.name)}
+    return [alt.Tooltip(f"{name}:N", title=title) for name, title in titles.items() if any(row[name] for row in rows)]

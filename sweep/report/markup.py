@@ -26,7 +26,7 @@ def to_markdown(grids: Iterable[Grid]) -> str:
 
 
 def _markdown_table(grid: Grid) -> str:
-    header = "| " + " | ".join(grid.headers) + " |"
+    header = "| " + " | ".join(name.translate(_MARKDOWN) for name in grid.headers) + " |"
     rule = "|" + "|".join(" --- " if name in grid.texts else " ---: " for name in grid.headers) + "|"
     rows = ["| " + " | ".join(cell.translate(_MARKDOWN) for cell in row) + " |" for row in grid.rows]
     notes = [note.translate(_MARKDOWN) + "  " for note in grid.notes]

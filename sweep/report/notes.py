@@ -10,6 +10,7 @@ from sweep.report.bill import bill_text, make_bill
 from sweep.report.cost_model import cost_model
 from sweep.report.findings import Findings
 from sweep.report.intervals import unequal_spreads
+from sweep.report.metric import Metric
 from sweep.report.verdict import further_texts
 from sweep.store.history import History
 
@@ -64,7 +65,8 @@ def _fit(findings: Findings, curve: Curve) -> list[str]:
 
 def _dominated(curve: Curve) -> list[str]:
     ratios = [row.ratio_text for row in curve.measured if not row.is_on_front]
-    return [f"not worth its cost, since a cheaper ratio is as accurate: {', '.join(ratios)}"] if ratios else []
+    why = f"since a cheaper ratio is {curve.metric.as_good}"
+    return [f"not worth its cost, {why}: {', '.join(ratios)}"] if ratios else []
 
 
 def _intervals(curve: Curve, advice: str) -> list[str]:
@@ -119,16 +121,18 @@ def _of_history(findings: Findings, history: History) -> list[str]:
     bill = make_bill(history)
     notes = [
         *_test_set(findings, history),
+        *_seconds_source(findings),
         f"recipe {start.recipe_name} ({start.fingerprint}), {set_up_text(history)}",
         _contention(max_contention(findings.frame)),
         *([bill_text(bill)] if bill is not None else []),
     ]
-    if any(row.truncated_accuracy is not None for curve in findings.curves for row in curve.rows):
-        notes.append(
-            "cost and vs 1.0 (percentage points) are against ratio 1.0; truncated is what ratio 1.0 had reached "
-            "after as many steps of its own schedule"
-        )
-    if any(_lacks_a_control(curve) for curve in findings.curves):
+    rows = [row for curve in findings.curves for row in curve.rows]
+    against = f"cost and vs 1.0 ({_unit(findings.metric)}) are against ratio 1.0"
+    if any(row.truncated_score is not None for row in rows):
+        notes.append(f"{against}; truncated is what ratio 1.0 had reached after as many steps of its own schedule")
+    elif not findings.metric.is_share and any(row.points is not None for row in rows):
+        notes.append(against)
+    if not history.is_of_a_command and any(_lacks_a_control(curve) for curve in findings.curves):
         notes.append("truncated is blank where ratio 1.0 was trained before that length was asked for")
     if history.damaged_lines:
         lines = ", ".join(str(line) for line in history.damaged_lines)
@@ -136,12 +140,27 @@ def _of_history(findings: Findings, history: History) -> list[str]:
     return notes
 
 
+def _unit(metric: Metric) -> str:
+    return metric.long_unit if metric.is_share else f"{metric.name}, {metric.better_text}"
+
+
+def _seconds_source(findings: Findings) -> list[str]:
+    """Of a command's trials: whose clock has measured the train time."""
+    sources = set(findings.frame["train_seconds_source"].dropna())
+    texts = {
+        "metric": "train time is what the command says itself",
+        "wall": "train time is the command's whole time, its start-up and its evaluations included",
+    }
+    found = [text for source, text in texts.items() if source in sources]
+    return [f"{'; of other trials '.join(found)}"] if found else []
+
+
 def _test_set(findings: Findings, history: History) -> list[str]:
     """Another test set of the same size would give other accuracies: much the same for all ratios."""
-    dataset = DATASETS.get(str(history.starts[-1].recipe.get("dataset")))
-    accuracies = [row.accuracy for curve in findings.curves if (row := curve.baseline or curve.best) is not None]
+    dataset = DATASETS.get(str(history.starts[-1].recipe.get("dataset"))) if findings.metric.is_share else None
+    accuracies = [row.score for curve in findings.curves if (row := curve.baseline or curve.best) is not None]
     known = [accuracy for accuracy in accuracies if accuracy is not None]
-    if dataset is None or not known:
+    if dataset is None or dataset.num_eval is None or not known:
         return []
     half = _NORMAL_95 * math.sqrt(known[0] * (1 - known[0]) / dataset.num_eval)
     return [
@@ -152,7 +171,7 @@ def _test_set(findings: Findings, history: History) -> list[str]:
 
 def _lacks_a_control(curve: Curve) -> bool:
     shorter = [row for row in curve.measured if row.realised_ratio < 1]
-    return curve.baseline is not None and any(row.truncated_accuracy is None for row in shorter)
+    return curve.baseline is not None and any(row.truncated_score is None for row in shorter)
 
 
 def set_up_text(history: History) -> str:
@@ -162,9 +181,10 @@ def set_up_text(history: History) -> str:
     first = environments[0]
     names = ", ".join(dict.fromkeys(environment.device_name for environment in environments))
     threads = f"{first.threads} thread{'s' if first.threads > 1 else ''}"
+    torch = f", torch {first.torch}" if first.torch is not None else ""
     most = max(start.jobs for start in history.starts)
     jobs = f", up to {most} trials at a time" if most > 1 else ""
-    return f"{first.device_kind} ({names}), {threads}, torch {first.torch}{jobs}"
+    return f"{first.device_kind} ({names}), {threads}{torch}{jobs}"
 
 
 def _contention(share: float | None) -> str:

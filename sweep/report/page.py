@@ -19,15 +19,17 @@ from sweep.errors import Problem, SweepError, UsageError
 from sweep.plan.timeline import Timeline
 from sweep.printable import one_line
 from sweep.report.chart import findings_chart
+from sweep.report.command_view import told_grid
 from sweep.report.findings import Findings
 from sweep.report.grid import Grid
+from sweep.report.metric import Metric
 from sweep.report.notes import further_notes
-from sweep.report.page_charts import learning_curves, rates, timelines
+from sweep.report.page_charts import has_curves, learning_curves, rates, timelines
 from sweep.report.picture import script_json, script_policy
 from sweep.report.plan_view import scaled_grid
 from sweep.report.reproduce import commands, recipe_file
 from sweep.report.summary import RatioSummary
-from sweep.report.table import make_tables
+from sweep.report.table import make_tables, quality_header
 from sweep.store.durable import write_bytes
 from sweep.store.history import History, TrialResult
 
@@ -35,7 +37,7 @@ from sweep.store.history import History, TrialResult
 _TOP = 14
 _TEMPLATE = Path(__file__).with_name("page.html.j2")
 _SCRIPT = Path(__file__).with_name("page.js")
-# What the columns of numbers are sorted by; the others by their text.
+# What the columns of numbers are sorted by, beside that of quality; the others by their text.
 _NUMBERS: dict[str, Callable[[RatioSummary], float | None]] = {
     "ratio": lambda row: row.realised_ratio,
     "epochs": lambda row: row.epochs,
@@ -44,10 +46,11 @@ _NUMBERS: dict[str, Callable[[RatioSummary], float | None]] = {
     "cost": lambda row: row.relative_cost,
     "dollars": lambda row: row.dollars,
     "energy": lambda row: row.joules,
-    "accuracy (seeds)": lambda row: row.accuracy,
-    "sd": lambda row: row.accuracy_sd,
+    "sd": lambda row: row.sd,
+}
+_JUDGED: dict[str, Callable[[RatioSummary], float | None]] = {
     "vs 1.0": lambda row: row.points,
-    "truncated": lambda row: row.truncated_accuracy,
+    "truncated": lambda row: row.truncated_score,
 }
 
 
@@ -102,12 +105,15 @@ def page(findings: Findings) -> str:
 def _cells(findings: Findings, grid: Grid) -> list[list[Cell]]:
     summaries = [row for curve in findings.curves for row in curve.rows]
     return [
-        [Cell(text, _number(name, row)) for name, text in zip(grid.headers, cells, strict=True)]
+        [Cell(text, _number(findings.metric, name, row)) for name, text in zip(grid.headers, cells, strict=True)]
         for row, cells in zip(summaries, grid.rows, strict=True)
     ]
 
 
-def _number(name: str, row: RatioSummary) -> float | None:
+def _number(metric: Metric, name: str, row: RatioSummary) -> float | None:
+    judged = _JUDGED | {one_line(quality_header(metric)): lambda row: row.score}
+    if name in judged:
+        return metric.value(judged[name](row))
     return _NUMBERS[name](row) if name in _NUMBERS else None
 
 
@@ -135,18 +141,26 @@ class _Schedules:
             return cls((), one_line(str(error)))
 
     @property
+    def are_of_a_command(self) -> bool:
+        """Whether nobody knows the rates."""
+        return bool(self.timelines) and self.timelines[0].recipe.kind == "command"
+
+    @property
     def grid(self) -> Grid | None:
-        """Without the bars, which are a chart here."""
+        """Without the bars, which are a chart here; of a command what it is told."""
         if not self.timelines:
             return None
+        if self.are_of_a_command:
+            return told_grid(self.timelines)
         grid = scaled_grid(self.timelines)
         return replace(grid, headers=grid.headers[:-1], rows=tuple(row[:-1] for row in grid.rows))
 
 
 def _charts(findings: Findings, schedules: _Schedules) -> dict[str, Any]:
     """By the id of the element that each is drawn into."""
-    learning = learning_curves(findings.history) if findings.history is not None else None
-    of_ratios = rates(schedules.timelines) if schedules.timelines else None
+    learning = learning_curves(findings.history, findings.metric) if findings.history is not None else None
+    has_rates = schedules.timelines and not schedules.are_of_a_command
+    of_ratios = rates(schedules.timelines) if has_rates else None
     charts = {"curve": _curve(findings), "learning": learning, "rates": of_ratios}
     return {name: chart for name, chart in charts.items() if chart is not None}
 
@@ -160,7 +174,8 @@ def _of_sweep(history: History, schedules: _Schedules) -> dict[str, Any]:
         "fingerprint": history.starts[-1].fingerprint,
         "scaled": schedules.grid,
         "problem": schedules.problem,
-        "has_curves": any(result.accuracy is not None for result in history.results),
+        "has_rates": not schedules.are_of_a_command,
+        "has_curves": has_curves(history),
         "environment": _environment(history),
         "failures": [_failure(result) for result in history.results if result.outcome.is_failure],
         "commands": commands(history),

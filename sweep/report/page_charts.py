@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from sweep.errors import Problem, UsageError
+from sweep.errors import Outcome, Problem, UsageError
 from sweep.plan.lengths import measure
 from sweep.plan.timeline import Timeline
 from sweep.printable import one_line
+from sweep.recipe.check import check_recipe
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import Ratio
-from sweep.recipe.schema import Recipe, check_recipe
+from sweep.recipe.schema import Recipe
+from sweep.report.metric import Metric
+from sweep.report.reproduce import recipe_keys
 from sweep.store.history import History
 from sweep.store.records import TrialEntry
 
@@ -32,38 +35,49 @@ _MAX_NAMES = 24
 _HEIGHT = 260
 # A rate keeps its value until the next step; its points are there to be pointed at.
 _MARKS: dict[str, Specification] = {
-    "percent": {"point": {"size": 14}},
+    "quality": {"point": {"size": 14}},
     "rate": {"interpolate": "step-after", "point": {"opacity": 0}},
 }
 
 
-def learning_curves(history: History) -> Specification | None:
-    """Accuracy by steps done, a line a trial; of very many trials the mean of each ratio. None where nothing ended."""
-    finished = [result.entry for result in history.results if result.accuracy is not None]
-    if not finished:
+def has_curves(history: History) -> bool:
+    """Whether any trial has finished that was evaluated on its way too: a command is not."""
+    return not history.is_of_a_command and bool(_finished(history))
+
+
+def learning_curves(history: History, metric: Metric) -> Specification | None:
+    """Quality by steps done, a line a trial; of very many trials the mean of each ratio. None where there are none."""
+    if not has_curves(history):
         return None
+    finished = _finished(history)
     are_many = len(finished) > _MAX_LINES
-    rows = _means(history, finished) if are_many else _lines(history, finished)
+    rows = _means(history, metric, finished) if are_many else _lines(history, metric, finished)
     what = "mean over the seeds of each ratio" if are_many else "a line a trial"
-    return _chart(rows, ("percent", "accuracy, %"), _ratios(finished), f"accuracy after each evaluation: {what}")
+    title, described = one_line(metric.axis_title), f"{metric.name} after each evaluation: {what}"
+    return _chart(rows, ("quality", title), _ratios(finished), described)
 
 
-def _lines(history: History, entries: Iterable[TrialEntry]) -> list[Specification]:
+def _finished(history: History) -> list[TrialEntry]:
+    return [result.entry for result in history.results if result.outcome is Outcome.FINISHED]
+
+
+def _lines(history: History, metric: Metric, entries: Iterable[TrialEntry]) -> list[Specification]:
     return [
-        {"line": place, "ratio": _name(entry), "seed": entry.seed, "steps": step, "percent": 100 * accuracy}
+        {"line": place, "ratio": _name(entry), "seed": entry.seed, "steps": step, "quality": metric.per_score * value}
         for place, entry in enumerate(entries)
         for part in history.evaluations(entry)
-        for step, accuracy in zip(part.steps, part.accuracy, strict=True)
+        for step, value in zip(part.steps, part.column(metric.name), strict=True)
+        if value is not None
     ]
 
 
-def _means(history: History, entries: Iterable[TrialEntry]) -> list[Specification]:
+def _means(history: History, metric: Metric, entries: Iterable[TrialEntry]) -> list[Specification]:
     at: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for row in _lines(history, entries):
-        at[row["ratio"], row["steps"]].append(row["percent"])
+    for row in _lines(history, metric, entries):
+        at[row["ratio"], row["steps"]].append(row["quality"])
     places = {ratio: place for place, ratio in enumerate(dict.fromkeys(ratio for ratio, _ in at))}
     return [
-        {"line": places[ratio], "ratio": ratio, "seed": None, "steps": step, "percent": fmean(values)}
+        {"line": places[ratio], "ratio": ratio, "seed": None, "steps": step, "quality": fmean(values)}
         for (ratio, step), values in sorted(at.items())
     ]
 
@@ -92,21 +106,31 @@ def timelines(history: History) -> list[Timeline]:
     """The schedule of each method and ratio that was planned, compiled anew.
 
     Raises:
-        UsageError: the recipe is no longer one, or its dataset is not known here.
+        UsageError: the recipe is no longer one, or the number of its examples is not known.
     """
     recipe, entries = history.starts[-1].recipe, {_name(entry): entry for entry in history.trials}
-    dataset = DATASETS.get(str(recipe.get("dataset")))
-    if dataset is None:
-        raise UsageError(Problem("its dataset is not known"))
+    num_examples = _num_examples(history)
     return [
-        Timeline(checked, measure(checked, Ratio.parse(entry.ratio), dataset.num_train))
+        Timeline(checked, measure(checked, Ratio.parse(entry.ratio), num_examples))
         for entry in entries.values()
         for checked in [_checked(recipe | {"method": entry.method})]
     ]
 
 
+def _num_examples(history: History) -> int:
+    """Of the whole training data: that of a known dataset, else what an epoch of all of them has."""
+    dataset = DATASETS.get(str(history.starts[-1].recipe.get("dataset")))
+    if dataset is not None and dataset.num_train is not None:
+        return dataset.num_train
+    whole = (entry.num_examples for entry in history.trials if entry.method in ("epochs", "steps") or entry.is_baseline)
+    found = next(whole, None)
+    if found is None:
+        raise UsageError(Problem("the number of its examples is not known"))
+    return found
+
+
 def _checked(recipe: dict[str, Any]) -> Recipe:
-    found = check_recipe(recipe, {}, "the journal")
+    found = check_recipe(recipe_keys(recipe), {}, "the journal")
     if isinstance(found, list):
         raise UsageError(found)
     return found

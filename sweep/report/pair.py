@@ -1,7 +1,7 @@
 """Two curves over what they have in common: differences and quotients, as measured and in every replicate.
 
-Costs are logarithms of train_seconds, qualities accuracies in 0..1. Nothing is said of costs or qualities that only one
-of the two has reached.
+Costs are logarithms of train_seconds, qualities scores, as metric.py has them. Nothing is said of costs or qualities
+that only one of the two has reached.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sweep.report.metric import ACCURACY, Metric
 from sweep.report.monotone import Floats
 from sweep.report.replicates import Interval, Replicates, interval_of
 
@@ -35,9 +36,9 @@ class AtCost:
 
 @dataclass(frozen=True)
 class AtQuality:
-    """How many times cheaper the new curve reaches an accuracy, in 0..1."""
+    """How many times cheaper the new curve reaches a score."""
 
-    accuracy: float
+    score: float
     times_cheaper: Interval
 
 
@@ -47,6 +48,7 @@ class Pair:
 
     olds: Replicates
     news: Replicates
+    metric: Metric = ACCURACY
 
     @property
     def log_cost_range(self) -> tuple[float, float]:
@@ -67,7 +69,7 @@ class Pair:
 
     def points(self, log_costs: Floats) -> Floats:
         """How many points better the new one is at `log_costs` (P,): (1 + R, P)."""
-        return 100 * (self.news.qualities_at(log_costs) - self.olds.qualities_at(log_costs))
+        return self.metric.per_score * (self.news.qualities_at(log_costs) - self.olds.qualities_at(log_costs))
 
     def times_cheaper(self, qualities: Floats) -> list[Interval | None]:
         """At each of `qualities` (1 + R, P). Neither end is known where a replicate's curves both fail to span it."""
@@ -87,7 +89,9 @@ class Pair:
         low, high = self.log_cost_range
         if not low < high:
             return None
-        return interval_of(100 * (self.news.mean_quality(low, high) - self.olds.mean_quality(low, high)))
+        return interval_of(
+            self.metric.per_score * (self.news.mean_quality(low, high) - self.olds.mean_quality(low, high))
+        )
 
     def by_cost(self) -> tuple[AtCost, ...]:
         """At all measured common costs, the ends of that range, and many between: where curves bend, the difference is

@@ -13,8 +13,10 @@ from sweep.plan.stages import Plan
 from sweep.plan.timeline import Timeline
 from sweep.printable import one_line
 from sweep.report.cells import realised_text
+from sweep.report.command_view import command_grid, command_run
 from sweep.report.forest_view import stages_document, steps_notes
 from sweep.report.grid import Grid
+from sweep.report.methods_view import methods_document
 
 JSON_FORMAT = 1
 _BARS = "▁▂▃▄▅▆▇█"
@@ -32,6 +34,8 @@ _HEADERS = (
 def plan_grid(plan: Plan) -> Grid:
     """The plan, with its warnings and its totals below it."""
     recipe = plan.loaded.recipe
+    if recipe.kind == "command":
+        return command_grid(plan)
     seeds = len(plan.trials) // len(plan.timelines)
     times = "" if seeds == 1 else f" x {seeds} seeds"
     return Grid(
@@ -112,18 +116,20 @@ def sparkline(timeline: Timeline, width: int = _SPARK_WIDTH) -> str:
 def plan_to_json(plan: Plan) -> str:
     """The plan as a document: `runs`, one a ratio, `stages`, those of one seed, and `warnings`.
 
-    `steps_shared` is what is trained, `steps_alone` what it would be if each trial were trained alone.
+    `steps_shared` is what is trained, `steps_alone` what it would be if each trial were trained alone. Of a command
+    neither is known.
     """
+    is_command = plan.loaded.recipe.kind == "command"
     document = {
         "format": JSON_FORMAT,
         "recipe": plan.loaded.recipe.model_dump(mode="json"),
         "fingerprint": plan.loaded.recipe.fingerprint,
         "seeds": sorted({trial.seed for trial in plan.trials}),
-        "total_steps": plan.num_steps,
-        "steps_alone": plan.num_steps_alone,
-        "steps_shared": plan.num_steps,
-        "runs": [_run(timeline) for timeline in plan.timelines],
-        "stages": stages_document(plan),
+        "total_steps": None if is_command else plan.num_steps,
+        "steps_alone": None if is_command else plan.num_steps_alone,
+        "steps_shared": None if is_command else plan.num_steps,
+        "runs": [command_run(timeline) if is_command else _run(timeline) for timeline in plan.timelines],
+        "stages": [] if is_command else stages_document(plan),
         "warnings": [{"where": w.where, "key": w.key, "ratio": w.ratio, "message": w.message} for w in plan.warnings],
     }
     return json.dumps(document, indent=2, allow_nan=False)
@@ -132,6 +138,7 @@ def plan_to_json(plan: Plan) -> str:
 def _run(timeline: Timeline) -> dict[str, Any]:
     lengths = timeline.lengths
     first, peak, last = _landmark_rates(timeline)
+    methods = methods_document(timeline)
     return {
         "ratio": float(lengths.ratio.value),
         "ratio_text": lengths.ratio.text,
@@ -145,4 +152,5 @@ def _run(timeline: Timeline) -> dict[str, Any]:
         "lr_first": first,
         "lr_peak": peak,
         "lr_last": last,
+        **({"methods": methods} if methods else {}),
     }

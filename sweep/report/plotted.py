@@ -1,10 +1,12 @@
-"""What is drawn of the curves, as plain numbers: seconds and percent. Nothing here knows how it is drawn."""
+"""What is drawn of the curves, as plain numbers: seconds, and qualities as their axis shows them, in percent of an
+accuracy, else the metric's values. Nothing here knows how it is drawn.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count, pairwise
 
@@ -15,13 +17,17 @@ from sweep.errors import Outcome
 from sweep.printable import one_line
 from sweep.report.analysis import Curve
 from sweep.report.findings import Findings
+from sweep.report.metric import ACCURACY, Metric
 from sweep.report.summary import RatioSummary
 from sweep.report.time_axis import padded
 
 # Of the fitted line, which is smooth.
 _NUM_SAMPLES = 49
-_MIN_SPAN = 1.0
+# Of the axis of quality: in percentage points, else as a share of the largest value.
+_MIN_SPAN, _MIN_SHARE = 1.0, 0.01
 _ROOM = 0.07
+# Chosen: losses that fall by as much bend less on a logarithmic axis.
+_LOGARITHMIC_FROM = 10.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Point:
 
     row: RatioSummary
     seconds: float
-    percent: float
+    quality: float
     low: float | None
     high: float | None
 
@@ -42,15 +48,15 @@ class Seed:
     ratio: str
     seed: str
     seconds: float
-    percent: float
+    quality: float
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The fitted accuracy at a cost, with the ends of its band."""
+    """The fitted quality at a cost, with the ends of its band."""
 
     seconds: float
-    percent: float
+    quality: float
     low: float
     high: float
 
@@ -62,10 +68,15 @@ class Series:
     label: str
     curve: Curve
 
+    @property
+    def metric(self) -> Metric:
+        """What its qualities are of."""
+        return self.curve.metric
+
     @cached_property
     def points(self) -> tuple[Point, ...]:
         """The cheapest first."""
-        return tuple(_point(row) for row in self.curve.measured)
+        return tuple(_point(self.metric, row) for row in self.curve.measured)
 
     @cached_property
     def front(self) -> tuple[Point, ...]:
@@ -80,17 +91,17 @@ class Series:
                 one_line(str(trial["ratio_text"])),
                 "not known" if pd.isna(trial["seed"]) else str(int(trial["seed"])),
                 float(trial["train_seconds"]),
-                100 * float(trial["accuracy"]),
+                self.metric.per_score * float(trial["quality"]),
             )
             for trial in trials
-            if trial["train_seconds"] > 0 and math.isfinite(trial["accuracy"])
+            if trial["train_seconds"] > 0 and math.isfinite(trial["quality"])
         )
 
     @cached_property
     def truncated(self) -> tuple[tuple[float, float], ...]:
-        """(seconds, percent) of the full-length run, stopped at each shorter length."""
-        known = [(point.seconds, point.row.truncated_accuracy) for point in self.points]
-        return tuple((seconds, 100 * accuracy) for seconds, accuracy in known if accuracy is not None)
+        """(seconds, quality) of the full-length run, stopped at each shorter length."""
+        known = [(point.seconds, point.row.truncated_score) for point in self.points]
+        return tuple((seconds, self.metric.shown(score)) for seconds, score in known if score is not None)
 
     @cached_property
     def fitted(self) -> tuple[Fitted, ...]:
@@ -109,25 +120,56 @@ class Series:
         lengths = np.geomspace(fit.smallest, fit.largest, _NUM_SAMPLES)
         seconds = np.exp(np.interp(np.log(lengths), np.log(ratios), np.log(costs)))
         return tuple(
-            Fitted(float(cost), *(100 * value for value in (fit.accuracy_at(ratio), *fit.interval_at(ratio))))
+            Fitted(float(cost), self.metric.shown(fit.score_at(ratio)), *self._band(*fit.interval_at(ratio)))
             for ratio, cost in zip(lengths.tolist(), seconds, strict=True)
         )
+
+    def _band(self, low: float, high: float) -> tuple[float, float]:
+        ends = self.metric.range(low, high)
+        return self.metric.per_score * ends[0], self.metric.per_score * ends[1]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The ends of both axes, in seconds and in percent."""
+    """The ends of both axes. `is_logarithmic` is that of quality, where all there is on it is above 0."""
 
     shortest: float
     longest: float
     lowest: float
     highest: float
+    metric: Metric = ACCURACY
+    is_logarithmic: bool = False
 
     def with_room(self) -> Limits:
         """With room on all sides, above 100 % only as much as a mark there needs."""
+        times = padded(self.shortest, self.longest)
+        if self.is_logarithmic:
+            factor = (self.highest / self.lowest) ** _ROOM
+            return replace(self._timed(*times), lowest=self.lowest / factor, highest=self.highest * factor)
         room = _ROOM * (self.highest - self.lowest)
-        highest = min(self.highest + room, max(100.0, self.highest) + room / 2)
-        return Limits(*padded(self.shortest, self.longest), self.lowest - room, highest)
+        highest = self.highest + room
+        if self.metric.is_share:
+            highest = min(highest, max(100.0, self.highest) + room / 2)
+        return replace(self._timed(*times), lowest=self.lowest - room, highest=highest)
+
+    def _timed(self, shortest: float, longest: float) -> Limits:
+        return replace(self, shortest=shortest, longest=longest)
+
+    def up(self, quality: float) -> float:
+        """How far up the axis a quality lies, as a share."""
+        if not self.is_logarithmic:
+            return (quality - self.lowest) / (self.highest - self.lowest)
+        return math.log(max(quality, self.lowest) / self.lowest) / math.log(self.highest / self.lowest)
+
+    def down(self, quality: float) -> float:
+        """How far from the top."""
+        if self.is_logarithmic:
+            return 1 - self.up(quality)
+        return (self.highest - quality) / (self.highest - self.lowest)
+
+    def drawable(self, quality: float) -> float:
+        """A quality that the axis has a place for, if need be beyond its end."""
+        return max(quality, self.lowest) if self.is_logarithmic else quality
 
 
 _ANYTHING = Limits(1.0, 3600.0, 0.0, 100.0)
@@ -141,33 +183,44 @@ def make_series(findings: Findings) -> tuple[Series, ...]:
 
 
 def limits_of(series: Iterable[Series]) -> Limits:
-    """What holds all that was measured, intervals as far as they lie within 0 … 100 %; of nothing, axes for anything.
+    """What holds all that was measured; of nothing, axes for anything.
 
-    A fit's band may be cut off: of few lengths it can be far wider than all there is to see.
+    Intervals of accuracies are held as far as they lie within 0 … 100 %. A fit's band may be cut off: of few lengths it
+    can be far wider than all there is to see.
     """
     shown = list(series)
-    places = [(point.seconds, point.percent) for one in shown for point in one.points]
-    places += [(seed.seconds, seed.percent) for one in shown for seed in one.seeds]
+    places = [(point.seconds, point.quality) for one in shown for point in one.points]
+    places += [(seed.seconds, seed.quality) for one in shown for seed in one.seeds]
     places += [place for one in shown for place in one.truncated]
     if not places:
         return _ANYTHING.with_room()
+    metric, times = shown[0].metric, [seconds for seconds, _ in places]
+    measured = [quality for _, quality in places]
     ends = [end for one in shown for point in one.points for end in (point.low, point.high) if end is not None]
-    times = [seconds for seconds, _ in places]
-    percents = [percent for _, percent in places] + [min(max(end, 0.0), 100.0) for end in ends]
-    return Limits(min(times), max(times), *_spread(min(percents), max(percents))).with_room()
+    is_logarithmic = metric.is_lower_better and 0 < _LOGARITHMIC_FROM * min(measured) <= max(measured)
+    if metric.is_share:
+        ends = [min(max(end, 0.0), 100.0) for end in ends]
+    held = measured + [end for end in ends if end > 0 or not is_logarithmic]
+    spread = (min(held), max(held)) if is_logarithmic else _spread(metric, min(held), max(held))
+    return Limits(min(times), max(times), *spread, metric, is_logarithmic).with_room()
 
 
-def _spread(lowest: float, highest: float) -> tuple[float, float]:
-    """At least a percentage point, so that what is equal looks so; none of it above 100 %."""
+def _spread(metric: Metric, lowest: float, highest: float) -> tuple[float, float]:
+    """At least a percentage point, so that what is equal looks so; none of it above 100 %. Of another metric as much of
+    its size."""
+    if not metric.is_share:
+        size = max(abs(lowest), abs(highest)) or 1.0
+        missing = max(_MIN_SHARE * size - (highest - lowest), 0.0)
+        return lowest - missing / 2, highest + missing / 2
     missing = max(_MIN_SPAN - (highest - lowest), 0.0)
     above = min(missing / 2, max(100.0 - highest, 0.0))
     return lowest - missing + above, highest + above
 
 
-def _point(row: RatioSummary) -> Point:
-    percent, ci95 = 100 * row.sample.mean, row.accuracy_ci95
-    low, high = (None, None) if ci95 is None else (percent - 100 * ci95, percent + 100 * ci95)
-    return Point(row, row.train_seconds or 0.0, percent, low, high)
+def _point(metric: Metric, row: RatioSummary) -> Point:
+    quality, ci95, factor = metric.shown(row.sample.mean), row.ci95, metric.per_score
+    low, high = (None, None) if ci95 is None else (quality - factor * ci95, quality + factor * ci95)
+    return Point(row, row.train_seconds or 0.0, quality, low, high)
 
 
 def _rises(values: Sequence[float]) -> bool:

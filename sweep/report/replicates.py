@@ -43,6 +43,12 @@ class Interval:
         """Whether it lies inside, and at least one end is there: without any, the interval says nothing of a tie."""
         return self.includes(number) and not (self.low == -math.inf and self.high == math.inf)
 
+    @property
+    def negated(self) -> Interval:
+        """Of what is the number's negative."""
+        low, high = (None if end is None else -end for end in (self.high, self.low))
+        return Interval(0.0 - self.value, low, high)
+
     def map(self, function: Callable[[float], float]) -> Interval:
         """Of what is a rising function of the number. An end that is not there stays away."""
         ends = (end if end is None or math.isinf(end) else function(end) for end in (self.low, self.high))

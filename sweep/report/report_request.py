@@ -29,9 +29,12 @@ class ReportRequest:
     columns: str | None = None
     baseline_epochs: float | None = None
     predict: str | None = None
-    within_points: float = 0.5
+    within_points: float | None = None
     outputs: Outputs = field(default_factory=Outputs)
     chart: bool = False
+    fail_over: str | None = None
+    metric: str | None = None
+    mode: str | None = None
 
     def read(self) -> AskedReport:
         """What it means; nothing is read or written yet.
@@ -51,7 +54,9 @@ class ReportRequest:
         with complaints:
             gate = self._gate()
         complaints.raise_any()
-        source = Source(self.results, self.columns, self.baseline_epochs, self.within_points, wanted)
+        source = Source(
+            self.results, self.columns, self.baseline_epochs, self.within_points, wanted, self.metric, self.mode
+        )
         return AskedReport(source, gate)
 
     def _check(self) -> None:
@@ -60,17 +65,24 @@ class ReportRequest:
             problems.append(Problem("goes with --format table alone", where="--chart"))
         if self.predict is not None and self.output == "csv":
             problems.append(Problem("does not go with --format csv, which has no line for it", where="--predict"))
-        if self.at is not None and self.fail_under is None:
-            problems.append(Problem("goes with --fail-under alone", where="--at"))
+        if self.at is not None and self.fail_under is None and self.fail_over is None:
+            problems.append(Problem("goes with --fail-under and --fail-over alone", where="--at"))
+        if self.fail_under is not None and self.fail_over is not None:
+            problems.append(
+                Problem("does not go with --fail-under: a metric is better on one side", where="--fail-over")
+            )
         if problems:
             raise UsageError(problems)
 
     def _gate(self) -> Gate | None:
-        if self.fail_under is None:
+        given = {"--fail-under": self.fail_under, "--fail-over": self.fail_over}
+        asked = next(((option, value) for option, value in given.items() if value is not None), None)
+        if asked is None:
             return None
         from sweep.report.gate import Gate
 
-        return Gate.parse(self.fail_under, self.at or "1.0")
+        option, value = asked
+        return Gate.parse(value, self.at or "1.0", option)
 
 
 @dataclass(frozen=True)
@@ -80,11 +92,23 @@ class AskedReport:
     source: Source
     gate: Gate | None
 
+    def read(self, name: str | None) -> Findings:
+        """The findings of the sweep or the file of that name.
+
+        Raises:
+            UsageError: there is no such one, or the gate is none of its metric.
+            MachineError: it cannot be read.
+        """
+        findings = self.source.read(name)
+        if self.gate is not None:
+            self.gate.check_metric(findings.metric)
+        return findings
+
     def check(self, findings: Findings) -> None:
         """Pass in silence.
 
         Raises:
-            SweepError: an accuracy is lower than the gate lets pass.
+            SweepError: the quality is worse than the gate lets pass.
         """
         if self.gate is not None:
             self.gate.check(findings.curves)

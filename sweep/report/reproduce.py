@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, groupby
+from typing import Any
 
 import yaml
 
@@ -22,9 +23,18 @@ def recipe_file(history: History) -> tuple[str, str]:
     """The name of the file and its content: every key that the recipe has, so that no default of a later version can
     change it."""
     start = history.starts[-1]
-    keys = {key: value for key, value in start.recipe.items() if value is not None}
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", start.recipe_name).strip("_") or "recipe"
-    return f"{name}.yaml", yaml.safe_dump(keys, sort_keys=False, allow_unicode=True)
+    return f"{name}.yaml", yaml.safe_dump(recipe_keys(start.recipe), sort_keys=False, allow_unicode=True)
+
+
+def recipe_keys(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a recipe that a journal holds, as a recipe may have them: a task and a command refuse, or ignore,
+    most of those that nobody has given."""
+    keys = {key: value for key, value in recorded.items() if value is not None}
+    if "task" not in keys and "command" not in keys:
+        return keys
+    defaults = Recipe().model_dump(mode="json")
+    return {key: value for key, value in keys.items() if key == "epochs" or value != defaults.get(key)}
 
 
 def commands(history: History) -> list[str]:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from sweep.errors import Outcome
 from sweep.report.intervals import Estimate, Noise, Sample
+from sweep.report.metric import Metric
 
 _HOUR = 3600.0
 
@@ -23,9 +24,9 @@ _HOUR = 3600.0
 class RatioSummary:
     """One ratio over its seeds; what cannot be known is None.
 
-    Accuracies are in 0..1, `points` percentage points; each `ci95` is half a 95 % interval. `relative_cost` and
-    `points` are against the baseline. `points_per_hour`, `_per_dollar` and `_per_doubling` are what the time since the
-    next shorter length has bought. `is_on_front`: no other length is as cheap and as accurate, and better in one.
+    Scores and `points` are metric.py's; each `ci95` is half a 95 % interval. `relative_cost` and `points` are against
+    the baseline. `points_per_hour`, `_per_dollar` and `_per_doubling` are what the time since the next shorter length
+    has bought. `is_on_front`: no other length is as cheap and as good, and better in one.
     `failures` are the sentences of trials that did not finish; `mixed_seeds` those that were trained on another set-up
     than the sweep began with.
     """
@@ -42,10 +43,10 @@ class RatioSummary:
     relative_cost: float | None
     dollars: float | None
     joules: float | None
-    accuracy_ci95: float | None
+    ci95: float | None
     points: float | None
     points_ci95: float | None
-    truncated_accuracy: float | None
+    truncated_score: float | None
     points_per_hour: float | None
     points_per_dollar: float | None
     points_per_doubling: float | None
@@ -59,12 +60,12 @@ class RatioSummary:
         return len(self.sample)
 
     @property
-    def accuracy(self) -> float | None:
+    def score(self) -> float | None:
         """The mean over seeds."""
         return self.sample.mean if len(self.sample) else None
 
     @property
-    def accuracy_sd(self) -> float | None:
+    def sd(self) -> float | None:
         """The standard deviation over seeds, with n - 1."""
         return self.sample.sd
 
@@ -74,26 +75,26 @@ class RatioSummary:
         return bool(self.num_finished and self.train_seconds)
 
 
-def in_points(estimate: Estimate) -> Estimate:
-    """An accuracy in 0..1 as percentage points."""
-    ci95 = None if estimate.ci95 is None else 100 * estimate.ci95
-    return Estimate(100 * estimate.value, ci95, estimate.is_paired)
+def in_points(estimate: Estimate, metric: Metric) -> Estimate:
+    """A difference of scores in points."""
+    ci95 = None if estimate.ci95 is None else metric.per_score * estimate.ci95
+    return Estimate(metric.per_score * estimate.value, ci95, estimate.is_paired)
 
 
-def summarise(trials: pd.DataFrame) -> tuple[tuple[RatioSummary, ...], Noise]:
+def summarise(trials: pd.DataFrame, metric: Metric) -> tuple[tuple[RatioSummary, ...], Noise]:
     """Each length of one recipe and method, the shortest first, and what seeds do to all of them."""
-    lengths = _lengths(trials)
+    lengths = _lengths(trials, metric)
     noise = Noise.of([length.sample for length in lengths])
-    return tuple(_summaries(lengths, noise)), noise
+    return tuple(_summaries(lengths, noise, metric)), noise
 
 
-def _lengths(trials: pd.DataFrame) -> list[_Length]:
+def _lengths(trials: pd.DataFrame, metric: Metric) -> list[_Length]:
     """Its trials by length, the shortest first."""
     groups: dict[tuple[float, int], list[dict[Any, Any]]] = defaultdict(list)
     for row in trials.to_dict("records"):
         # By examples too: two shares of them can fill the same number of batches.
         groups[row["realised_ratio"], _whole(row["examples"]) or 0].append(row)
-    return [_Length.of(groups[key]) for key in sorted(groups)]
+    return [_Length.of(groups[key], metric) for key in sorted(groups)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,12 +109,13 @@ class _Length:
     mixed_seeds: tuple[int | None, ...]
 
     @classmethod
-    def of(cls, rows: list[dict[Any, Any]]) -> _Length:
+    def of(cls, rows: list[dict[Any, Any]], metric: Metric) -> _Length:
         finished = [row for row in rows if row["outcome"] == Outcome.FINISHED]
         return cls(
             first=rows[0],
             sample=Sample(
-                tuple(_whole(row["seed"]) for row in finished), tuple(float(row["accuracy"]) for row in finished)
+                tuple(_whole(row["seed"]) for row in finished),
+                tuple(metric.turned(float(row["quality"])) for row in finished),
             ),
             num_trials=len(rows),
             means={key: _mean(row[key] for row in finished) for key in _AVERAGED},
@@ -126,11 +128,11 @@ class _Length:
         return bool(len(self.sample) and self.means["train_seconds"])
 
     def cost_and_quality(self) -> tuple[float, float]:
-        """What to sort by: of two that cost the same the more accurate one first."""
+        """What to sort by: of two that cost the same the better one first."""
         return (self.means["train_seconds"] or 0.0, -self.sample.mean)
 
 
-_AVERAGED = ("train_seconds", "dollars", "joules", "truncated_accuracy")
+_AVERAGED = ("train_seconds", "dollars", "joules", "truncated_quality")
 
 
 def _mean(values: Iterable[float]) -> float | None:
@@ -152,18 +154,18 @@ def _failure(row: dict[Any, Any]) -> str:
     return f"seed {seed}: {reason}" if seed is not None else f"a trial: {reason}"
 
 
-def _summaries(lengths: list[_Length], noise: Noise) -> Iterable[RatioSummary]:
+def _summaries(lengths: list[_Length], noise: Noise, metric: Metric) -> Iterable[RatioSummary]:
     baseline = next((length for length in lengths if length.first["is_baseline"]), None)
     front = set(_front(lengths))
     previous: _Length | None = None
     for length in lengths:
-        yield _summary(length, noise, baseline, previous, is_on_front=length in front)
+        yield _summary(length, noise, metric, baseline, previous, is_on_front=length in front)
         if length.is_measured:
             previous = length
 
 
 def _front(lengths: Sequence[_Length]) -> list[_Length]:
-    """The lengths that no other one is as cheap and as accurate as, and better in one of the two."""
+    """The lengths that no other one is as cheap and as good as, and better in one of the two."""
     front: list[_Length] = []
     for length in sorted((length for length in lengths if length.is_measured), key=_Length.cost_and_quality):
         last = front[-1] if front else None
@@ -174,11 +176,16 @@ def _front(lengths: Sequence[_Length]) -> list[_Length]:
 
 
 def _summary(
-    length: _Length, noise: Noise, baseline: _Length | None, previous: _Length | None, is_on_front: bool
+    length: _Length,
+    noise: Noise,
+    metric: Metric,
+    baseline: _Length | None,
+    previous: _Length | None,
+    is_on_front: bool,
 ) -> RatioSummary:
     first, cost = length.first, length.means["train_seconds"]
-    gain = in_points(noise.difference(length.sample, previous.sample)) if previous and length.is_measured else None
-    against = _against(length, noise, baseline)
+    gain = _difference(length, previous, noise, metric) if previous and length.is_measured else None
+    against = _against(length, noise, metric, baseline)
     doublings = _doublings(length, previous)
     return RatioSummary(
         ratio_text=str(first["ratio_text"]),
@@ -193,10 +200,10 @@ def _summary(
         relative_cost=_quotient(cost, baseline.means["train_seconds"] if baseline else None),
         dollars=length.means["dollars"],
         joules=length.means["joules"],
-        accuracy_ci95=noise.mean(length.sample).ci95 if len(length.sample) else None,
+        ci95=noise.mean(length.sample).ci95 if len(length.sample) else None,
         points=against.value if against else None,
         points_ci95=against.ci95 if against else None,
-        truncated_accuracy=length.means["truncated_accuracy"],
+        truncated_score=_turned(length.means["truncated_quality"], metric),
         points_per_hour=_gain_per(gain, _further(length, previous, "train_seconds"), _HOUR),
         points_per_dollar=_gain_per(gain, _further(length, previous, "dollars")),
         points_per_doubling=_gain_per(gain, doublings),
@@ -207,10 +214,18 @@ def _summary(
     )
 
 
-def _against(length: _Length, noise: Noise, baseline: _Length | None) -> Estimate | None:
+def _turned(value: float | None, metric: Metric) -> float | None:
+    return None if value is None else metric.turned(value)
+
+
+def _difference(length: _Length, other: _Length, noise: Noise, metric: Metric) -> Estimate:
+    return in_points(noise.difference(length.sample, other.sample), metric)
+
+
+def _against(length: _Length, noise: Noise, metric: Metric, baseline: _Length | None) -> Estimate | None:
     if baseline is None or length is baseline or not len(length.sample) or not len(baseline.sample):
         return None
-    return in_points(noise.difference(length.sample, baseline.sample))
+    return _difference(length, baseline, noise, metric)
 
 
 def _further(length: _Length, previous: _Length | None, what: str) -> float | None:

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from sweep.printable import one_line
 from sweep.report.analysis import Curve
-from sweep.report.cells import duration_text, energy_text, number_text, percent_text, ratio_text, signed_text
+from sweep.report.cells import duration_text, energy_text, number_text, ratio_text
 from sweep.report.findings import Findings
 from sweep.report.gains import make_gains
 from sweep.report.grid import Grid
+from sweep.report.metric import Metric
 from sweep.report.notes import make_notes
 from sweep.report.summary import RatioSummary
 
@@ -27,19 +28,24 @@ def make_tables(findings: Findings) -> list[Grid]:
 
 def _lengths(findings: Findings) -> Grid:
     rows = [(curve, row) for curve in findings.curves for row in curve.rows]
-    columns = _columns(findings)
+    columns, always = _columns(findings), {*_ALWAYS, quality_header(findings.metric)}
     cells = [[one_line(cell(curve, row)) for _, cell in columns] for curve, row in rows]
-    kept = [place for place, (name, _) in enumerate(columns) if name in _ALWAYS or any(row[place] for row in cells)]
+    kept = [place for place, (name, _) in enumerate(columns) if name in always or any(row[place] for row in cells)]
     return Grid(
         one_line(f"{findings.name}: what training costs, and what it gives"),
-        tuple(columns[place][0] for place in kept),
+        tuple(one_line(columns[place][0]) for place in kept),
         tuple(tuple(row[place] for place in kept) for row in cells),
         texts=frozenset({"recipe", "method", "outcome"}),
     )
 
 
 # Columns that no row has anything to say in are left out, but for these.
-_ALWAYS = ("ratio", "train time", "cost", "accuracy (seeds)", "vs 1.0")
+_ALWAYS = ("ratio", "train time", "cost", "vs 1.0")
+
+
+def quality_header(metric: Metric) -> str:
+    """`accuracy (seeds)`."""
+    return f"{metric.name} (seeds)"
 
 
 def _columns(findings: Findings) -> list[tuple[str, _Cell]]:
@@ -53,25 +59,20 @@ def _columns(findings: Findings) -> list[tuple[str, _Cell]]:
         ("cost", lambda curve, row: number_text(row.relative_cost, "{:.2f}x")),
         ("dollars", lambda curve, row: number_text(row.dollars, "${:.4g}")),
         ("energy", lambda curve, row: energy_text(row.joules)),
-        ("accuracy (seeds)", lambda curve, row: _accuracy_cell(row)),
-        ("sd", lambda curve, row: number_text(_in_percent(row.accuracy_sd), "{:.2f}")),
-        ("vs 1.0", lambda curve, row: signed_text(row.points, row.points_ci95)),
-        ("truncated", lambda curve, row: percent_text(row.truncated_accuracy)),
+        (quality_header(findings.metric), lambda curve, row: _quality_cell(curve.metric, row)),
+        ("sd", lambda curve, row: curve.metric.spread_text(row.sd)),
+        ("vs 1.0", lambda curve, row: curve.metric.signed_text(row.points, row.points_ci95)),
+        ("truncated", lambda curve, row: curve.metric.value_text(row.truncated_score)),
         ("outcome", lambda curve, row: _outcome_cell(row)),
     ]
 
 
-def _in_percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
-
-
-def _accuracy_cell(row: RatioSummary) -> str:
+def _quality_cell(metric: Metric, row: RatioSummary) -> str:
     """The mean with its interval, and how many seeds it is of: where some did not finish, of how many."""
-    if row.accuracy is None:
+    if row.score is None:
         return ""
-    spread = number_text(_in_percent(row.accuracy_ci95), " ± {:.2f}")
     count = str(row.num_finished) if row.num_finished == row.num_trials else f"{row.num_finished} of {row.num_trials}"
-    return f"{100 * row.accuracy:.2f}{spread} % ({count})"
+    return f"{metric.value_text(row.score, row.ci95)} ({count})"
 
 
 def _seed_text(seed: int | None) -> str:

@@ -1,7 +1,7 @@
 """The report as TensorBoard event files: a run for each trial, with what it reached on its way and what it cost.
 
 The points of a run have the training seconds of a trial as their wall time, so that TensorBoard's "relative" axis is
-the cost. Beside them each run is an entry of the HParams tab: its ratio and seed, its accuracy and its seconds.
+the cost. Beside them each run is an entry of the HParams tab: its ratio and seed, its quality and its seconds.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tensorboardX.record_writer import directory_check
 from tensorboardX.summary import hparams, scalar
 
 from sweep.errors import MachineError, Outcome, Problem, SweepError, UsageError
+from sweep.printable import one_line
 from sweep.report.findings import Findings
 from sweep.store.records import TrialEntry
 
@@ -51,7 +52,8 @@ def write_events(findings: Findings, folder: Path) -> None:
     try:
         for place, row in enumerate(finished.to_dict("records")):
             entry = entries.get((row["method"], row["ratio_text"], row["seed"]))
-            _write_run(folder / _run_name(row, place), row, list(_points(findings, entry)) if entry else [])
+            points = list(_points(findings, entry)) if entry else []
+            _write_run(folder / _run_name(row, place), row, one_line(findings.metric.name), points)
     except OSError as error:
         raise MachineError(Problem(error.strerror or str(error), where=str(folder))) from None
 
@@ -67,25 +69,27 @@ def _run_name(row: dict[Any, Any], place: int) -> str:
     return "-".join(_OTHER_CHARACTERS.sub("_", str(part)).lstrip(".") for part in [*parts, seed] if part)
 
 
-def _points(findings: Findings, entry: TrialEntry) -> Iterator[tuple[int, float, float | None]]:
-    """Steps done, accuracy and loss of each evaluation."""
+def _points(findings: Findings, entry: TrialEntry) -> Iterator[tuple[int, dict[str, float]]]:
+    """Steps done, and what each evaluation has measured by its name."""
     if findings.history is None:
         return
     for part in findings.history.evaluations(entry):
-        yield from zip(part.steps, part.accuracy, part.loss, strict=True)
+        columns = {name: part.column(name) for name in ("accuracy", "loss", *part.metrics)}
+        for row, step in enumerate(part.steps):
+            values = {one_line(name): column[row] for name, column in columns.items()}
+            yield step, {name: value for name, value in values.items() if value is not None}
 
 
-def _write_run(folder: Path, row: dict[Any, Any], points: list[tuple[int, float, float | None]]) -> None:
+def _write_run(folder: Path, row: dict[Any, Any], metric: str, points: list[tuple[int, dict[str, float]]]) -> None:
     seconds, last = float(row["train_seconds"]), points[-1][0] if points else 0
     seed = "" if pd.isna(row["seed"]) else f"{row['seed']:.0f}"
     chosen = {"recipe": str(row["recipe"]), "ratio": float(row["ratio"]), "seed": seed}
-    measured = {"final/accuracy": float(row["accuracy"]), "final/train_seconds": seconds}
+    measured = {f"final/{metric}": float(row["quality"]), "final/train_seconds": seconds}
     directory_check(str(folder))
     # Not its SummaryWriter, whose thread cannot tell of a full disk.
     with closing(EventsWriter(str(folder / "events"))) as writer:
-        for step, accuracy, loss in points:
+        for step, values in points:
             at = seconds * step / last if last else 0.0
-            values = {"accuracy": accuracy} | ({"loss": loss} if loss is not None else {})
             _write_scalars(writer, values, step, at)
         for summary in hparams(chosen, measured):
             writer.write_event(Event(summary=summary, wall_time=seconds))

@@ -22,6 +22,7 @@ _MARKS = "o+*#@%&"
 _COLOURS = ("blue", "red", "green", "magenta", "yellow", "cyan", None)
 _TRUNCATED = "x"
 _HEIGHT = 16
+_MAX_TICKS = 8
 _MIN_WIDTH, _MAX_WIDTH = 30, 100
 # A character holds 2 x 4 dots.
 _ACROSS, _DOWN = 2, 4
@@ -44,8 +45,8 @@ def draw_chart(findings: Findings, screen: Screen) -> None:
 def chart_lines(series: Sequence[Series], width: int, has_colours: bool = False) -> list[str]:
     """The lines of the chart in braille, from its heading to the key below it."""
     limits = limits_of(series)
-    ticks = percent_ticks(limits.lowest, limits.highest)
-    texts = [_percent_text(tick, ticks) for tick in ticks]
+    ticks = quality_ticks(limits)
+    texts = [_quality_text(tick, ticks) for tick in ticks]
     margin = max(len(text) for text in texts) + 1
     paper = _Paper(limits, min(max(width, _MIN_WIDTH), _MAX_WIDTH) - margin - 2, has_colours)
     for place, one in enumerate(series):
@@ -56,7 +57,7 @@ def chart_lines(series: Sequence[Series], width: int, has_colours: bool = False)
         f"{labels.get(row, ''):>{margin}} {'┤' if row in labels else '│'}{line}"
         for row, line in enumerate(paper.lines())
     ]
-    heading = f"{'':{margin}} accuracy, %"
+    heading = f"{'':{margin}} {one_line(limits.metric.axis_title)}"
     return ["", heading, *rows, *_time_axis(paper, margin), *_key(series)]
 
 
@@ -71,24 +72,24 @@ class _Paper:
     def draw(self, one: Series, mark: str, colour: str | None) -> None:
         """Everything of a curve but its labels."""
         colour = colour if self._has_colours else None
-        for start, end in pairwise([(point.seconds, point.percent) for point in one.front]):
+        for start, end in pairwise([(point.seconds, point.quality) for point in one.front]):
             self._line(start, end, 1, colour)
         for start, end in pairwise(one.truncated):
             self._line(start, end, 3, colour)
         for point in one.points:
             if point.low is not None and point.high is not None:
                 self._line((point.seconds, point.low), (point.seconds, point.high), 2, colour)
-        for seconds, percent in one.truncated:
-            self._mark(seconds, percent, _TRUNCATED, colour)
+        for seconds, quality in one.truncated:
+            self._mark(seconds, quality, _TRUNCATED, colour)
         for point in one.points:
-            self._mark(point.seconds, point.percent, mark, colour)
+            self._mark(point.seconds, point.quality, mark, colour)
 
     def write_ratios(self, series: Sequence[Series]) -> None:
         """Beside each point, where nothing else stands."""
         for one in series:
             for point in one.points:
                 text = one_line(point.row.ratio_text)
-                column, row = self.column(point.seconds), self.row(point.percent)
+                column, row = self.column(point.seconds), self.row(point.quality)
                 for place in ((column + 1, row + 1), (column - len(text), row - 1), (column + 2, row)):
                     if self._write(text, *place):
                         break
@@ -96,9 +97,9 @@ class _Paper:
     def column(self, seconds: float) -> int:
         return min(int(self._across(seconds)) // _ACROSS, self.width - 1)
 
-    def row(self, percent: float) -> int:
+    def row(self, quality: float) -> int:
         """From the top."""
-        return _HEIGHT - 1 - min(int(self._up(percent)) // _DOWN, _HEIGHT - 1)
+        return _HEIGHT - 1 - min(int(self._up(quality)) // _DOWN, _HEIGHT - 1)
 
     @property
     def times(self) -> tuple[float, float]:
@@ -113,22 +114,21 @@ class _Paper:
         share = math.log(seconds / shortest) / math.log(longest / shortest)
         return round(share * (self.width * _ACROSS - 1))
 
-    def _up(self, percent: float) -> float:
-        share = (percent - self._limits.lowest) / (self._limits.highest - self._limits.lowest)
-        return round(share * (_HEIGHT * _DOWN - 1))
+    def _up(self, quality: float) -> float:
+        return round(self._limits.up(quality) * (_HEIGHT * _DOWN - 1))
 
     def _line(self, start: tuple[float, float], end: tuple[float, float], every: int, colour: str | None) -> None:
         """A line of every dot, or of every so many of them."""
-        ends = [(self._across(seconds), self._up(percent)) for seconds, percent in (start, end)]
+        ends = [(self._across(seconds), self._up(quality)) for seconds, quality in (start, end)]
         (left, low), (right, high) = ends
         steps = int(max(abs(right - left), abs(high - low), 1))
         for step in range(0, steps + 1, every):
             x, y = left + (right - left) * step / steps, low + (high - low) * step / steps
             self._canvas.point(x, y, color=colour)  # nothing is drawn of what lies outside
 
-    def _mark(self, seconds: float, percent: float, mark: str, colour: str | None) -> None:
-        self._taken.add((self.column(seconds), self.row(percent)))
-        self._canvas.point(self._across(seconds), self._up(percent), color=colour, marker=mark)
+    def _mark(self, seconds: float, quality: float, mark: str, colour: str | None) -> None:
+        self._taken.add((self.column(seconds), self.row(quality)))
+        self._canvas.point(self._across(seconds), self._up(quality), color=colour, marker=mark)
 
     def _write(self, text: str, column: int, row: int) -> bool:
         """Whether there was room for it."""
@@ -163,6 +163,17 @@ def _key(series: Sequence[Series]) -> Iterator[str]:
         yield f"{_TRUNCATED} ratio 1.0, stopped there"
 
 
+def quality_ticks(limits: Limits) -> list[float]:
+    """Round numbers within the limits; on a logarithmic axis 1, 2 and 5 times the powers of ten, or some of those."""
+    low, high = limits.lowest, limits.highest
+    if not limits.is_logarithmic:
+        return percent_ticks(low, high)
+    powers = [10.0**decade for decade in range(math.floor(math.log10(low)), math.ceil(math.log10(high)))]
+    fine = [digit * power for power in powers for digit in (1, 2, 5) if low <= digit * power <= high]
+    coarse = [power for power in powers if low <= power <= high]
+    return fine if len(fine) <= _MAX_TICKS else coarse[:: math.ceil(len(coarse) / _MAX_TICKS)]
+
+
 def percent_ticks(low: float, high: float) -> list[float]:
     """Three to seven round numbers from low to high."""
     size = 10.0 ** math.floor(math.log10((high - low) / 3))
@@ -170,7 +181,9 @@ def percent_ticks(low: float, high: float) -> list[float]:
     return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _percent_text(tick: float, ticks: Sequence[float]) -> str:
-    """With as many decimals as any of them needs."""
-    decimals = next(places for places in range(7) if all(abs(round(at, places) - at) < 1e-9 for at in ticks))
-    return f"{tick:.{decimals}f}"
+def _quality_text(tick: float, ticks: Sequence[float]) -> str:
+    """With as many decimals as any of them needs; very large and very small numbers with an exponent."""
+    fitting = (places for places in range(7) if all(abs(round(at, places) - at) < 1e-9 for at in ticks))
+    decimals = next(fitting, None)
+    is_plain = decimals is not None and max(abs(at) for at in ticks) < 1e7 and any(round(at, 6) for at in ticks)
+    return f"{tick:.{decimals}f}" if is_plain else f"{tick:.6g}"

@@ -47,6 +47,8 @@ def _find(workspace: Workspace, plan: Plan) -> Iterator[_Found]:
     for states in all_states(workspace.states):
         for step in states.steps():
             origin = states.origin(step)
+            if origin is not None and plan.loaded.recipe.swa and origin.is_end and step == origin.stop_step:
+                continue  # the averaged network's costs and evaluation are in it: see Timeline.shareable_steps
             trial = _trial(origin, plan) if origin is not None else None
             if origin is not None and trial is not None:
                 yield _Found(KeptState(stage=origin.stage, step=step), origin.start_step, trial)

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from sweep.errors import Outcome
 from sweep.events import Listener, TrialEnded
 from sweep.plan.grid import Trial
@@ -18,6 +20,8 @@ from sweep.store.journal import append
 from sweep.store.records import StageJob, StageRecord, StartRecord, TrialEntry, encode_rates
 from sweep.store.states import StageStates, all_states
 from sweep.store.workspace import Workspace
+
+_NONE = np.empty(0)  # the rates of a command are its own
 
 
 class Ledger:
@@ -116,7 +120,15 @@ class Ledger:
             result = self.history.result(self._entries[trial.key])
             ratio = trial.timeline.lengths.ratio.text
             self._tell(
-                TrialEnded(ratio, trial.seed, result.outcome, result.reason, result.train_seconds, result.accuracy)
+                TrialEnded(
+                    ratio=ratio,
+                    seed=trial.seed,
+                    outcome=result.outcome,
+                    reason=result.reason,
+                    train_seconds=result.train_seconds,
+                    accuracy=result.accuracy,
+                    quality=result.quality,
+                )
             )
 
     def _states(self, stage: str) -> StageStates:
@@ -165,16 +177,22 @@ def stage_name(stage: Stage) -> str:
 def stage_job(stage: Stage) -> StageJob:
     """What a Worker is told to train a Stage, whatever is kept of it."""
     timeline = stage.trial.timeline
+    start, stop = stage.start_step, stage.stop_step
+    is_command = timeline.recipe.kind == "command"
+    momenta = None if is_command else timeline.momenta(start, stop)
     return StageJob(
         stage=stage.id,
         recipe=timeline.recipe.model_dump(mode="json"),
         ratio=timeline.lengths.ratio.text,
         seed=stage.trial.seed,
         num_examples=timeline.lengths.num_examples,
-        start_step=stage.start_step,
-        stop_step=stage.stop_step,
+        start_step=start,
+        stop_step=stop,
         eval_steps=stage.eval_steps,
-        rates=encode_rates(timeline.rates(stage.start_step, stage.stop_step)),
+        rates=encode_rates(_NONE if is_command else timeline.rates(start, stop)),
+        momenta=None if momenta is None else encode_rates(momenta),
+        values={} if is_command else timeline.methods.values(start, stop),
+        swa_steps=() if is_command else timeline.methods.swa_steps_of(start, stop),
         parent=stage.parent,
         is_end=bool(stage.ends),
     )

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from sweep.errors import Outcome, Problem
+from sweep.errors import MachineError, Outcome, Problem, RecipeError
 from sweep.events import Progress
 from sweep.store.records import Environment, Measurement, PrepareJob, StageJob
 
@@ -19,11 +19,28 @@ class _Message(BaseModel):
 
 
 class Prepared(_Message):
-    """The answer to a PrepareJob: `environment` is None where `problems` (of the machine or its data) are not empty."""
+    """The answer to a PrepareJob: `environment` is None where there are `problems` (of the machine or its data), or
+    `mistakes` (of the recipe, or the code that it names).
+
+    `num_examples` is how many examples the training data has, where the recipe does not tell.
+    """
 
     kind: Literal["prepared"] = "prepared"
     environment: Environment | None = None
     problems: tuple[Problem, ...] = ()
+    mistakes: tuple[Problem, ...] = ()
+    num_examples: int | None = None
+
+    def raise_any(self) -> Environment:
+        """Where it computes.
+
+        Raises:
+            RecipeError: there are mistakes.
+            MachineError: there are problems.
+        """
+        if self.environment is None:
+            raise RecipeError([*self.mistakes, *self.problems]) if self.mistakes else MachineError(self.problems)
+        return self.environment
 
 
 class Progressed(_Message):

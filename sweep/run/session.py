@@ -27,6 +27,7 @@ class Session:
     """One call of `sweep run`, on a workspace that this process holds the lock of."""
 
     plan: Plan
+    code_sha256: str | None  # of the code that a task names
     workspace: Workspace
     make_executor: Callable[[int], Executor]  # given the number of Stages that there are to train
     prepare_job: PrepareJob
@@ -40,7 +41,7 @@ class Session:
         """Train what is missing; returns what the journal says then.
 
         Raises:
-            UsageError: the workspace holds another sweep.
+            UsageError: the workspace holds another sweep, or results of another set-up.
             MachineError: the machine cannot do it.
             Interrupted: it was stopped before there was anything to train.
             SweepError: there was no use in going on.
@@ -59,6 +60,7 @@ class Session:
                 self._tell_start(ledger)
                 self._train(ledger, executor, environment, stop)
         else:
+            self._check_code(history)
             ledger.tidy()
             self._record_start(ledger, history.last_start.environment, history.last_start.jobs)
         return read_history(self.workspace.journal)
@@ -67,6 +69,12 @@ class Session:
         where = str(self.workspace.folder)
         for change in check_environment(history.first_start, environment, where, self.allow_mixed):
             self.tell(Noticed(f"warning: another set-up than this sweep began with ({change}): its trials are marked"))
+
+    def _check_code(self, history: History) -> None:
+        """Where nothing is left to train: results of another code are no answer for this one."""
+        if self.code_sha256 is not None and history.first_start is not None:
+            first = history.first_start.environment
+            self._check_set_up(history, first.model_copy(update={"code_sha256": self.code_sha256}))
 
     def _tell_damage(self, history: History, ledger: Ledger) -> None:
         """Say which records were ignored, and what runs again for it, as far as that can still be read in them."""
@@ -81,7 +89,8 @@ class Session:
     def _train(self, ledger: Ledger, executor: Executor, environment: Environment, stop: StopRequest) -> None:
         """Train what is planned; what had nothing to begin with is planned once more, from what there is then."""
         retries = Retries(self.num_retries, ledger.history)
-        saves = self.prepare_job.checkpoint_every is not None
+        is_command = self.plan.loaded.recipe.kind == "command"  # it saves what it likes
+        saves = self.prepare_job.checkpoint_every is not None and not is_command
         had: dict[str, str] = {}
         while True:
             self._record_start(ledger, environment, executor.capacity)
@@ -122,7 +131,14 @@ class Session:
         alone = sum(entry.num_steps for entry in trials if entry.key in ledger.plan.paths)
         interrupted = sum(ledger.is_interrupted(stage) for stage in stages)
         started = SweepStarted(
-            self.workspace.name, len(trials), ledger.num_done, steps - saved, interrupted, alone - steps
+            name=self.workspace.name,
+            num_trials=len(trials),
+            num_done=ledger.num_done,
+            num_steps=steps - saved,
+            num_interrupted=interrupted,
+            num_shared=alone - steps,
+            metric=self.plan.loaded.recipe.metric,
+            unit="epochs" if self.plan.loaded.recipe.kind == "command" else "steps",
         )
         self.tell(started)
 

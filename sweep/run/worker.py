@@ -14,15 +14,18 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep.errors import MachineError, Outcome, Problem, SweepError
+from sweep.errors import MachineError, Outcome, Problem, RecipeError, SweepError
 from sweep.lifetime import end_with_parent
 from sweep.lossy import lossy
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.schema import Recipe
+from sweep.run.command import CommandSetUp, CommandTrial, command_problems, program_of
+from sweep.run.machine import find_device, read_environment
 from sweep.run.messages import Message, Noted, Orphaned, Prepared, Progressed, StageDone, StopJob, decode_job, encode
 from sweep.store.durable import make_folder, write_own
 from sweep.store.records import Environment, PrepareJob, StageJob
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from sweep.train.keeper import Keeper
     from sweep.train.loop import Trained
     from sweep.train.task import Data
+    from sweep.train.trainable import Trainable
+    from sweep.train.user_task import UserTask
 
 
 class Worker:
@@ -46,7 +51,10 @@ class Worker:
         self._prepare_job: PrepareJob | None = None
         self._device = ""
         self._data: Data | None = None
+        self._user_task: UserTask | None = None
         self._environment: Environment | None = None
+        self._commands: CommandSetUp | None = None  # where the recipe is a command
+        self._command: CommandTrial | None = None
         self._last: tuple[str, State] | None = None  # the Stage that was trained last, and the state at its end
 
     def stop(self) -> None:
@@ -60,7 +68,38 @@ class Worker:
         else:
             self._tell(self._train(job))
 
+    def leave(self) -> None:
+        """From any thread: this process is about to be gone, and so is what it has started."""
+        if self._command is not None:
+            self._command.leave()
+
+    def _prepare_command(self, job: PrepareJob, recipe: Recipe) -> Prepared:
+        """Nothing is loaded for a command, torch included."""
+        problems = command_problems(recipe)
+        try:
+            device = find_device(job.device)
+        except MachineError as error:
+            problems += error.problems
+        if problems:
+            return Prepared(problems=tuple(problems))
+        environment = read_environment(device, job.threads, program_of(recipe))
+        self._commands = CommandSetUp(job, device, environment, self._sweep_pid)
+        return Prepared(environment=environment)
+
+    def _run_command(self, job: StageJob) -> StageDone:
+        assert self._commands is not None, "prepare first"
+        try:
+            self._command = CommandTrial(self._commands, job, self._tell)
+            return self._command.run(self._stop)
+        except Exception as error:
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {_first_line(error)}"
+            return StageDone(stage=job.stage, outcome=Outcome.FAILED, reason=reason)
+
     def _prepare(self, job: PrepareJob) -> Prepared:
+        recipe = Recipe.model_validate(job.recipe, strict=False)
+        if recipe.kind == "command":
+            return self._prepare_command(job, recipe)
         from sweep.train.memory import out_of_memory
 
         self._prepare_job = job
@@ -75,38 +114,65 @@ class Worker:
             return Prepared(problems=(problem,))
 
     def _check_and_load(self, job: PrepareJob) -> Prepared:
-        from sweep.train.device import choose_device, read_environment, set_threads
+        from sweep.train.device import set_threads
+
+        recipe = Recipe.model_validate(job.recipe, strict=False)
+        set_threads(job.threads)
+        return self._load_task(recipe, job) if recipe.kind == "task" else self._load_data(recipe, job)
+
+    def _load_data(self, recipe: Recipe, job: PrepareJob) -> Prepared:
+        from sweep.train.device import choose_device, read_environment
+        from sweep.train.precision import precision_problems
         from sweep.train.task import Data, model_problem
 
-        recipe = Recipe.model_validate(job.recipe, strict=False)
         data_path = Path(recipe.data_path)
-        problems = DATASETS[recipe.dataset].problems(data_path)
+        problems = DATASETS[recipe.builtin_dataset].problems(data_path)
         try:
             device = choose_device(job.device)
+            problems += precision_problems(recipe, device)
         except MachineError as error:
             problems += error.problems
-        set_threads(job.threads)
-        if problem := model_problem(recipe):
-            problems.append(problem)
-        if problems:
-            return Prepared(problems=tuple(problems))
+        mistakes = [problem] if (problem := model_problem(recipe)) else []
+        if problems or mistakes:
+            return Prepared(problems=tuple(problems), mistakes=tuple(mistakes))
         self._device = str(device)
-        self._data = Data.load(recipe.dataset, data_path, device)
-        self._environment = read_environment(device)
+        self._data = Data.load(recipe.builtin_dataset, data_path, device)
+        self._environment = read_environment(device).model_copy(update={"data_sha256": self._data.sha256})
         return Prepared(environment=self._environment)
 
-    def _train(self, job: StageJob) -> StageDone | Orphaned:
-        from sweep.train.loop import train_stage
-        from sweep.train.task import ImageTask
+    def _load_task(self, recipe: Recipe, job: PrepareJob) -> Prepared:
+        from sweep.train.device import choose_device, read_environment
+        from sweep.train.precision import precision_problems
+        from sweep.train.task_checks import check_task
+        from sweep.train.task_module import code_sha256, load_task
 
-        assert self._data is not None, "prepare first"
-        recipe = Recipe.model_validate(job.recipe, strict=False)
+        folders = [Path(folder) for folder in job.folders]
+        try:
+            device = choose_device(job.device)
+            self._device = str(device)
+            if problems := precision_problems(recipe, device):
+                return Prepared(problems=tuple(problems))
+            self._user_task = check_task(recipe, load_task(recipe, folders), device)
+        except MachineError as error:
+            return Prepared(problems=error.problems)
+        except RecipeError as error:
+            traceback.print_exc()
+            return Prepared(mistakes=error.problems)
+        environment = read_environment(device)
+        self._environment = environment.model_copy(update={"code_sha256": code_sha256(recipe, folders)})
+        return Prepared(environment=self._environment, num_examples=self._user_task.num_train)
+
+    def _train(self, job: StageJob) -> StageDone | Orphaned:
+        if self._commands is not None:
+            return self._run_command(job)
+        from sweep.train.loop import train_stage
+
         parent = self._last[1] if self._last and self._last[0] == job.parent else None
         self._last = None  # one state at a time is enough memory
         try:
             trained = train_stage(
                 job,
-                ImageTask(recipe, self._data),
+                self._task(Recipe.model_validate(job.recipe, strict=False)),
                 lambda progress: self._tell(Progressed(progress=progress)),
                 self._sweep_pid,
                 self._keeper(job),
@@ -116,8 +182,13 @@ class Worker:
         except UnusableState as unusable:
             return Orphaned(stage=job.stage, reason=str(unusable))
         except Exception as error:
-            traceback.print_exc()
-            outcome, reason = self._what_failed(error)
+            # torch can tell of a lost process of data twice: the second time by a signal, wherever that comes.
+            try:
+                outcome, reason = self._what_failed(error)
+            except RuntimeError as again:
+                outcome, reason = self._what_failed(again)
+            with suppress(RuntimeError):
+                traceback.print_exc()
             return StageDone(stage=job.stage, outcome=outcome, reason=reason, environment=self._environment)
         return StageDone(
             stage=job.stage,
@@ -127,13 +198,23 @@ class Worker:
             environment=self._environment,
         )
 
+    def _task(self, recipe: Recipe) -> Trainable:
+        from sweep.train.task import ImageTask
+
+        if self._user_task is not None:
+            return self._user_task
+        assert self._data is not None, "prepare first"
+        return ImageTask(recipe, self._data)
+
     def _what_failed(self, error: Exception) -> tuple[Outcome, str]:
+        from sweep.train.blame import blame, lost_process
         from sweep.train.memory import out_of_memory
 
         if memory := out_of_memory(error, self._device):
             return Outcome.OUT_OF_MEMORY, f"{memory}; lower batch_size"
-        known = isinstance(error, SweepError)
-        return Outcome.FAILED, _first_line(error) if known else f"{type(error).__name__}: {_first_line(error)}"
+        if lost := lost_process(error):
+            return Outcome.CRASHED, lost
+        return Outcome.FAILED, _first_line(error) if isinstance(error, SweepError) else blame(error)
 
     def _keep(self, job: StageJob, trained: Trained) -> None:
         """Keep the state for the Stage that follows, and the final weights where they are asked for."""
@@ -190,20 +271,21 @@ def main(descriptor: int) -> None:
     connection = Connection(descriptor)
     jobs: queue.SimpleQueue[PrepareJob | StageJob] = queue.SimpleQueue()
     worker = Worker(lambda message: _send(connection, message), os.getppid())
-    threading.Thread(target=_receive, args=(connection, jobs, worker.stop), daemon=True).start()
+    threading.Thread(target=_receive, args=(connection, jobs, worker), daemon=True).start()
     while True:
         worker.do(jobs.get())
 
 
-def _receive(connection: Connection, jobs: queue.SimpleQueue[PrepareJob | StageJob], stop: Callable[[], None]) -> None:
+def _receive(connection: Connection, jobs: queue.SimpleQueue[PrepareJob | StageJob], worker: Worker) -> None:
     """Hand on jobs. When the parent closes the connection or dies, this process ends at once, even in mid-step."""
     while True:
         try:
             job = decode_job(connection.recv_bytes())
         except (EOFError, OSError):
+            worker.leave()
             os._exit(0)
         if isinstance(job, StopJob):
-            stop()
+            worker.stop()
         else:
             jobs.put(job)
 

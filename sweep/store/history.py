@@ -7,20 +7,33 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import TypeGuard, TypeVar
 
 from sweep.errors import Outcome
 from sweep.store.identity import mixed_stages
 from sweep.store.journal import replay
-from sweep.store.records import Environment, Evaluations, Measurement, StageRecord, StartRecord, TrialEntry
+from sweep.store.records import (
+    Environment,
+    Evaluations,
+    Measurement,
+    SecondsSource,
+    StageRecord,
+    StartRecord,
+    TrialEntry,
+)
+
+# Chosen: squares of it are numbers still, and nothing that has not diverged is as far off.
+_LARGEST = 1e30
 
 
 @dataclass(frozen=True)
 class TrialResult:
     """How one trial ended, and what it measured: everything else is None unless it finished.
 
-    `eval_seconds`, `train_seconds`, `data_wait_seconds` and `joules` are what the trial would cost alone: the sum over
-    its Stages; `joules` is None where it is not known of each. `accuracy` is that of the final weights, in 0..1;
-    `truncated_accuracy` is what the same seed's baseline had reached after as many steps.
+    `train_seconds`, `eval_seconds`, `data_wait_seconds`, `images` and `joules` are what the trial would cost alone: the
+    sum over its Stages, and None where that is not known of each. `quality` is that of the final weights: the metric
+    that the recipe names; `truncated_quality` is what the same seed's baseline had reached after as many steps.
+    `accuracy`, in 0..1, and `loss` are known beside it.
     """
 
     entry: TrialEntry
@@ -28,14 +41,16 @@ class TrialResult:
     reason: str | None = None
     log: str | None = None
     train_seconds: float | None = None
+    train_seconds_source: SecondsSource | None = None
     eval_seconds: float | None = None
     data_wait_seconds: float | None = None
     images: int | None = None
     joules: float | None = None
     contention: float | None = None
+    quality: float | None = None
+    truncated_quality: float | None = None
     accuracy: float | None = None
     loss: float | None = None
-    truncated_accuracy: float | None = None
     weights_sha256: str | None = None
     environment: Environment | None = None
     other_set_up: tuple[str, ...] = ()  # how it differed from that of the sweep's first run
@@ -67,6 +82,22 @@ class History:
         return next(own, self.starts[0].environment)
 
     @cached_property
+    def metric(self) -> str:
+        """The name of what the recipe is judged by."""
+        name = self.starts[-1].recipe.get("metric") if self.starts else None
+        return name if isinstance(name, str) and name else "accuracy"
+
+    @property
+    def is_lower_better(self) -> bool:
+        """Whether the recipe's `mode` is "min"."""
+        return bool(self.starts) and self.starts[-1].recipe.get("mode") == "min"
+
+    @property
+    def is_of_a_command(self) -> bool:
+        """Whether somebody else's program trained: then the plan's steps are epochs."""
+        return bool(self.starts) and self.starts[-1].recipe.get("command") is not None
+
+    @cached_property
     def trials(self) -> tuple[TrialEntry, ...]:
         """Every trial that any run of this sweep planned, each once, by method, ratio and seed."""
         entries: dict[str, TrialEntry] = {}
@@ -81,7 +112,7 @@ class History:
     @cached_property
     def results(self) -> tuple[TrialResult, ...]:
         results = (self.result(entry) for entry in self.trials)
-        return tuple(replace(result, truncated_accuracy=self._truncated_accuracy(result)) for result in results)
+        return tuple(replace(result, truncated_quality=self._truncated_quality(result)) for result in results)
 
     def is_final(self, stage: str) -> bool:
         """Whether a Stage is done, or would end the same way again."""
@@ -120,21 +151,30 @@ class History:
             return TrialResult(entry, ended.outcome, ended.reason, ended.log)
         if not self._is_finished(entry):
             return TrialResult(entry, Outcome.MISSING)
+        return self._finished_result(entry)
+
+    def _finished_result(self, entry: TrialEntry) -> TrialResult:
         parts = self._parts(entry)
         last, end = parts[-1], self.stages[entry.stages[-1]]
+        row = last.evaluations.steps.index(entry.num_steps)
+        quality, accuracy, loss = (last.evaluations.column(name)[row] for name in (self.metric, "accuracy", "loss"))
+        if not _is_sound(quality):
+            return TrialResult(entry, Outcome.DIVERGED, f"its {self.metric} at the end is no finite number", end.log)
         known = [part.contention for part in parts if part.contention is not None]
         return TrialResult(
             entry,
             Outcome.FINISHED,
             log=end.log,
             train_seconds=sum(part.train_seconds for part in parts),
-            eval_seconds=sum(part.eval_seconds for part in parts),
-            data_wait_seconds=sum(part.data_wait_seconds for part in parts),
-            images=sum(part.images for part in parts),
+            train_seconds_source=last.train_seconds_source,
+            eval_seconds=_sum_if_all_known([part.eval_seconds for part in parts]),
+            data_wait_seconds=_sum_if_all_known([part.data_wait_seconds for part in parts]),
+            images=_sum_if_all_known([part.images for part in parts]),
             joules=_sum_if_all_known([part.joules for part in parts]),
             contention=max(known) if known else None,
-            accuracy=last.evaluations.accuracy[-1],
-            loss=last.evaluations.loss[-1],
+            quality=quality,
+            accuracy=accuracy,
+            loss=loss,
             weights_sha256=last.weights_sha256,
             environment=end.environment,
             other_set_up=self._other_set_up(entry),
@@ -154,7 +194,7 @@ class History:
         mixed = [stage for stage in entry.stages if stage in self.mixed] if self.mixed else []
         return tuple(dict.fromkeys(change for stage in mixed for change in self.mixed[stage]))
 
-    def _truncated_accuracy(self, result: TrialResult) -> float | None:
+    def _truncated_quality(self, result: TrialResult) -> float | None:
         """What stopping the same seed's baseline early would have given; it has a meaning only below the baseline."""
         entry = result.entry
         if result.outcome is not Outcome.FINISHED or Fraction(entry.realised) >= 1:
@@ -163,21 +203,29 @@ class History:
 
     @cached_property
     def _baseline_curves(self) -> dict[tuple[str, int], dict[int, float]]:
-        """Accuracy by steps done, of each finished baseline, by method and seed."""
+        """Quality by steps done, of each finished baseline, by method and seed."""
         curves: dict[tuple[str, int], dict[int, float]] = {}
         for entry in self.trials:
             if entry.is_baseline and self._is_finished(entry):
-                curves[entry.method, entry.seed] = _curve(self.evaluations(entry))
+                curves[entry.method, entry.seed] = self._curve(self.evaluations(entry))
         return curves
 
+    def _curve(self, evaluations: Iterable[Evaluations]) -> dict[int, float]:
+        pairs = (pair for part in evaluations for pair in zip(part.steps, part.column(self.metric), strict=True))
+        return {step: value for step, value in pairs if _is_sound(value)}
 
-def _sum_if_all_known(values: list[float | None]) -> float | None:
+
+def _is_sound(value: float | None) -> TypeGuard[float]:
+    """Whether it is a number to compute with."""
+    return value is not None and abs(value) <= _LARGEST
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _sum_if_all_known(values: list[_Number | None]) -> _Number | None:
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
-
-
-def _curve(evaluations: Iterable[Evaluations]) -> dict[int, float]:
-    return {step: accuracy for part in evaluations for step, accuracy in zip(part.steps, part.accuracy, strict=True)}
 
 
 def read_history(journal: Path) -> History:

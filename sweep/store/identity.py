@@ -75,8 +75,19 @@ def mixed_stages(records: Iterable[StartRecord | StageRecord]) -> dict[str, tupl
 
 
 def _changes(fixed: Environment, environment: Environment) -> list[str]:
-    return [
+    changes = [
         f"{name} was {getattr(fixed, field)}, now {getattr(environment, field)}"
         for name, field in (("threads", "threads"), ("device", "device_kind"), ("torch", "torch"))
         if getattr(fixed, field) != getattr(environment, field)
     ]
+    if fixed.code_sha256 != environment.code_sha256:
+        was, now = (_short(sha256) for sha256 in (fixed.code_sha256, environment.code_sha256))
+        changes.append(f"the task's code was {was}, now {now}")
+    if fixed.data_sha256 != environment.data_sha256:
+        was, now = (_short(sha256) for sha256 in (fixed.data_sha256, environment.data_sha256))
+        changes.append(f"the names of the images were {was}, now {now}")
+    return changes
+
+
+def _short(sha256: str | None) -> str:
+    return sha256[:12] if sha256 else "not there"

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from sweep.errors import Outcome
 from sweep.recipe.duration import Ratio
 
-FORMAT = 4
+FORMAT = 5
 
 
 def _check_ratio(text: str) -> str:
@@ -34,6 +34,8 @@ _Price = Annotated[float, Field(ge=0, le=1e9)]  # as in a recipe
 _Seconds = Annotated[float, Field(ge=0, le=1e12)]  # 30,000 years: sums and squares of it are numbers still
 _Joules = Annotated[float, Field(gt=0, le=1e18)]  # more than a counter of 64 bits of millijoules can hold
 
+SecondsSource = Literal["measured", "metric", "wall"]
+
 
 class _Frozen(BaseModel):
     # Infinite numbers are no JSON; `ser_json_inf_nan` would silently write them as null.
@@ -41,18 +43,24 @@ class _Frozen(BaseModel):
 
 
 class Environment(_Frozen):
-    """Where training ran. `device_kind` is torch's device type; `git_commit` that of the folder it was started in."""
+    """Where training ran. `device_kind` is torch's device type; `git_commit` that of the folder it was started in.
+
+    What a command trains with is not known: then `torch` and `torchvision` are None. `code_sha256` is the hash of the
+    code of a user's own task, `data_sha256` that of the names of their own images.
+    """
 
     sweep: str
     python: str
-    torch: str
-    torchvision: str
+    torch: str | None
+    torchvision: str | None
     numpy: str
     platform: str
     device_kind: str
     device_name: str
     threads: int
     git_commit: str | None = None
+    code_sha256: str | None = None
+    data_sha256: str | None = None
 
 
 class TrialEntry(_Frozen):
@@ -108,17 +116,29 @@ class StartRecord(_Frozen):
 
 
 class Evaluations(_Frozen):
-    """Columns, one row an evaluation: steps done, accuracy in 0..1, mean cross-entropy (None where not finite)."""
+    """Columns, one row an evaluation: steps done, accuracy in 0..1, mean loss, and every other metric by its name.
+
+    A value is None where it was not measured or is not finite; `accuracy` is empty where the task has none.
+    """
 
     steps: tuple[int, ...] = ()
     accuracy: tuple[_Share, ...] = ()
     loss: tuple[float | None, ...] = ()
+    metrics: dict[str, tuple[float | None, ...]] = {}
 
     @model_validator(mode="after")
     def _columns_are_of_one_length(self) -> Self:
-        if not len(self.steps) == len(self.accuracy) == len(self.loss):
-            raise ValueError("an evaluation has steps, an accuracy and a loss")
+        if {"accuracy", "loss"} & self.metrics.keys():
+            raise ValueError("accuracy and loss have columns of their own")
+        columns = [self.loss, *([self.accuracy] if self.accuracy else []), *self.metrics.values()]
+        if any(len(column) != len(self.steps) for column in columns):
+            raise ValueError("an evaluation has steps, a loss, and a value of every metric")
         return self
+
+    def column(self, name: str) -> tuple[float | None, ...]:
+        """The values of "accuracy", "loss" or another metric, a row each; all None where there is no such one."""
+        columns = {"loss": self.loss, "accuracy": self.accuracy, **self.metrics}
+        return columns.get(name) or (None,) * len(self.steps)
 
 
 class TakenOver(_Frozen):
@@ -141,17 +161,20 @@ class Measurement(_Frozen):
     the machine's CPU time that other processes used meanwhile, in 0..1; of a GPU it is not known. `joules` is what the
     GPU's own counter added up over the spans of train_seconds; None where any of them was not counted.
 
+    Of a command, `steps` are the epochs that it was told to train, and train_seconds are as it says itself ("metric")
+    or else from its start to its end ("wall"): what it does beside training is then in them, and not known apart.
+
     A Stage that was interrupted goes on from a checkpoint, at the steps `resumed_at`. Its costs and images add up over
     all attempts, and its contention is the highest; what was trained behind a checkpoint and lost is in none.
     `checkpoint_seconds` is what writing its states took; `taken_over` is what of all that another Stage had measured.
     """
 
     steps: int
-    images: int
+    images: int | None
     train_seconds: _Seconds
-    data_wait_seconds: _Seconds
-    eval_seconds: _Seconds
-    startup_seconds: _Seconds
+    data_wait_seconds: _Seconds | None
+    eval_seconds: _Seconds | None
+    startup_seconds: _Seconds | None
     contention: _Share | None
     evaluations: Evaluations
     weights_sha256: str | None
@@ -159,6 +182,7 @@ class Measurement(_Frozen):
     checkpoint_seconds: _Seconds | None = None
     taken_over: TakenOver | None = None
     joules: _Joules | None = None
+    train_seconds_source: SecondsSource = "measured"
 
 
 class StageRecord(_Frozen):
@@ -192,7 +216,9 @@ class PrepareJob(_Frozen):
     """What a Worker is told first: the recipe whose model and data it checks, where to compute, and which workspace
     keeps its checkpoints (None: it keeps and reads none).
 
-    `checkpoint_every` is seconds of training; None: none are written.
+    `checkpoint_every` is seconds of training; None: none are written. `stall_timeout` is the seconds after which a
+    command hangs that gives no sign of life; None: it never does. `folders` are where the module of a task is looked
+    for, before what is installed.
     """
 
     kind: Literal["prepare"] = "prepare"
@@ -201,6 +227,8 @@ class PrepareJob(_Frozen):
     threads: int
     workspace: str | None = None
     checkpoint_every: float | None = None
+    folders: tuple[str, ...] = ()
+    stall_timeout: float | None = None
 
 
 class KeptState(_Frozen):
@@ -212,6 +240,11 @@ class KeptState(_Frozen):
 
 class StageJob(_Frozen):
     """One Stage to train. `rates` are the learning rates of its own steps, as little-endian float64 in base64.
+
+    `momenta` are its momenta alike (AdamW's beta1), None where momentum is not scheduled. `values` holds what methods
+    schedule, as (first step, value) pairs of which the first is of `start_step`: `image_size`, the side of a training
+    image in pixels; `frozen_share`, the share of the layers that are frozen, from the network's beginning, in 0..1;
+    `mixup`, 1 while images are mixed, else 0. After `swa_steps` steps of the run the weights enter their average.
 
     `ratio` is that of the longest run it is part of. It begins with the state at the end of `parent`, or goes on from
     `checkpoint`, another Stage's that came the same way, where it has none of its own. States are kept of `kept_steps`;
@@ -228,6 +261,9 @@ class StageJob(_Frozen):
     stop_step: int
     eval_steps: tuple[int, ...]
     rates: str
+    momenta: str | None = None
+    values: dict[str, tuple[tuple[int, float], ...]] = {}
+    swa_steps: tuple[int, ...] = ()
     parent: str | None = None
     checkpoint: KeptState | None = None
     is_end: bool = True

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sweep.errors import MachineError, Problem
 from sweep.store.durable import discard_file, discard_folder, make_folder, read_file, write_own
 
-FORMAT = 3
-_READABLE = (2, FORMAT)
+FORMAT = 4
+_READABLE = (2, 3, FORMAT)
 # The one before is for the case that the newest is damaged.
 _NUM_KEPT = 2
 _CHECKSUM_CHARS = 64

@@ -5,6 +5,7 @@ results/digits/journal.jsonl   the truth
                logs/           what workers printed
                states/STAGE/   the states of a Stage that others go on from, or that is not done
                weights/        each trial's final weights, where they are kept
+               outputs/TRIAL/  what the command of a trial has written, where a recipe has one
 """
 
 from __future__ import annotations
@@ -52,6 +53,14 @@ class Workspace:
 
     def log(self, worker: int) -> Path:
         return self.folder / "logs" / f"worker-{worker}.log"
+
+    def trial_log(self, trial: str) -> Path:
+        """What the command of a trial printed."""
+        return self.folder / "logs" / f"{trial}.log"
+
+    def output(self, trial: str) -> Path:
+        """The folder of a trial's command."""
+        return self.folder / "outputs" / trial
 
     @property
     def states(self) -> Path:
@@ -116,9 +125,11 @@ class Workspace:
         for ever."""
         logs = self.folder / "logs"
         files = [self.journal, self.folder / "lock", self.folder / "owner"]
-        problems = _strange([logs, self.states, self.folder / "weights"], stat.S_ISDIR, "folder")
+        problems = _strange(
+            [logs, self.states, self.folder / "weights", self.folder / "outputs"], stat.S_ISDIR, "folder"
+        )
         if not problems and logs.exists():
-            files += logs.glob("worker-*.log")
+            files += logs.glob("*.log")
         if problems := [*problems, *_strange(files, stat.S_ISREG, "file")]:
             raise MachineError(problems)
 

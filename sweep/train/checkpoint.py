@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import copy
 import io
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +22,24 @@ from sweep.store.states import UnusableState
 # Which implementation an optimizer takes is the recipe's to say: another one gives other bits.
 _IMPLEMENTATION = ("foreach", "fused")
 
+_NO_PARTS: Mapping[str, Part] = MappingProxyType({})
+
+# Steps done, and what the model was worth then, by name: accuracy in 0..1, loss, a user's own metrics.
+Evaluation = tuple[int, dict[str, float]]
+
+
+class Part(Protocol):
+    """What keeps a state of its own beside model and optimizer: an average of the weights, a scaler of gradients."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None: ...
+
 
 @dataclass(frozen=True)
 class State:
-    """After `step` steps of a run: weights and buffers, the optimizer's own state, and torch's generators.
+    """After `step` steps of a run: weights and buffers, the optimizer's own state, and torch's generators; and the
+    states of the methods' `parts`, by name.
 
     A copy, on the CPU: the run that it is taken from goes on without changing it, and so does one that starts from it.
     """
@@ -33,9 +49,17 @@ class State:
     optimizer: dict[str, Any]
     cpu_generator: Tensor
     device_generator: Tensor | None
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def capture(cls, step: int, model: nn.Module, optimizer: Optimizer, device: torch.device) -> State:
+    def capture(
+        cls,
+        step: int,
+        model: nn.Module,
+        optimizer: Optimizer,
+        device: torch.device,
+        parts: Mapping[str, Part] = _NO_PARTS,
+    ) -> State:
         on_gpu = device.type == "cuda"
         return cls(
             step,
@@ -43,15 +67,20 @@ class State:
             _copied(optimizer.state_dict()),
             torch.get_rng_state(),
             torch.cuda.get_rng_state(device) if on_gpu else None,
+            {name: _copied(part.state_dict()) for name, part in parts.items()},
         )
 
-    def restore(self, model: nn.Module, optimizer: Optimizer, device: torch.device) -> None:
-        """Put a model and an optimizer that were built anew, and torch's generators, into this state."""
+    def restore(
+        self, model: nn.Module, optimizer: Optimizer, device: torch.device, parts: Mapping[str, Part] = _NO_PARTS
+    ) -> None:
+        """Put a model, an optimizer and parts that were built anew, and torch's generators, into this state."""
         model.load_state_dict(self.model)
         own = [{key: group[key] for key in _IMPLEMENTATION if key in group} for group in optimizer.param_groups]
         optimizer.load_state_dict(copy.deepcopy(self.optimizer))  # it keeps the tensors that it is given
         for group, implementation in zip(optimizer.param_groups, own, strict=True):
             group.update(implementation)
+        for name, part in parts.items():
+            part.load_state_dict(copy.deepcopy(self.parts[name]))
         torch.set_rng_state(self.cpu_generator)
         if self.device_generator is not None and device.type == "cuda":
             torch.cuda.set_rng_state(self.device_generator, device)
@@ -70,7 +99,7 @@ def _copied(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class SoFar:
-    """What a Stage has measured up to a step, over all its attempts. An evaluation: steps done, accuracy, loss.
+    """What a Stage has measured up to a step, over all its attempts.
 
     `joules` is None where any of it was not counted. `resumed_at` are the steps at which an attempt went on from a
     checkpoint; `taken_over` is what another Stage had measured up to its checkpoint that this one began with, by the
@@ -85,7 +114,7 @@ class SoFar:
     images: int = 0
     joules: float | None = 0.0
     contention: float | None = None
-    evaluations: tuple[tuple[int, float, float], ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
     resumed_at: tuple[int, ...] = ()
     taken_over: dict[str, Any] | None = None
 
@@ -118,9 +147,15 @@ def decode_checkpoint(content: bytes | memoryview) -> Checkpoint:
     try:
         loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         so_far = {"joules": None} | loaded["so_far"]  # states of format 2 know of none
+        so_far["evaluations"] = tuple(_evaluation(*row) for row in so_far["evaluations"])
         return Checkpoint(State(**loaded["state"]), SoFar(**so_far))
     except Exception as error:  # torch raises half a dozen kinds
         raise UnusableState(f"refused ({type(error).__name__})") from error
+
+
+def _evaluation(step: int, values: Any, loss: float | None = None) -> Evaluation:
+    """Of formats 2 and 3 an evaluation is its steps, accuracy and loss."""
+    return (step, values) if loss is None else (step, {"accuracy": values, "loss": loss})
 
 
 def encode_weights(weights: dict[str, Tensor]) -> memoryview:

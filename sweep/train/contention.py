@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from sweep.clock import monotonic_seconds
+from sweep.process_tree import family_ticks
 
 _PROC = Path("/proc")
 # Of the first line of /proc/stat, in ticks: user nice system idle iowait irq softirq steal; guest time is in user.
 _IDLE = (3, 4)
 _COLUMNS = 8
-# Of /proc/PID/stat, behind the name: state and parent, then user and system time, its own and its ended children's.
-_PARENT = 1
-_TIMES = slice(11, 15)
 # Chosen: the kernel counts in ticks of 10 ms; over a shorter span the share is mostly rounding.
 _MIN_SECONDS = 0.2
 
@@ -38,7 +36,7 @@ class Contention:
         try:
             fields = (_PROC / "stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1 : 1 + _COLUMNS]
             ticks = [int(field) for field in fields]
-            own = _family_ticks(self._sweep_pid)
+            own = family_ticks(self._sweep_pid, _PROC)
             return sum(ticks), sum(ticks) - sum(ticks[column] for column in _IDLE), own
         except (OSError, ValueError, IndexError):  # no such file, or (in some sandboxes) nothing of use in it
             return None
@@ -47,30 +45,3 @@ class Contention:
 def highest(*shares: float | None) -> float | None:
     """The largest of those that are known."""
     return max((share for share in shares if share is not None), default=None)
-
-
-def _family_ticks(root: int) -> int:
-    """CPU time of `root` and its descendants. One that has ended is in the time of the parent that waited for it."""
-    stats = dict(_stats())
-    children: dict[int, list[int]] = {}
-    for pid, fields in stats.items():
-        children.setdefault(int(fields[_PARENT]), []).append(pid)
-    total, family = 0, [root]
-    while family:
-        pid = family.pop()
-        total += sum(int(field) for field in stats[pid][_TIMES]) if pid in stats else 0
-        family += children.get(pid, [])
-    return total
-
-
-def _stats() -> list[tuple[int, list[str]]]:
-    found = []
-    for folder in _PROC.iterdir():
-        if folder.name.isdigit():
-            try:
-                text = (folder / "stat").read_text(encoding="utf-8", errors="replace")
-            except OSError:  # it has ended meanwhile
-                continue
-            # The name stands in parentheses, and may hold anything.
-            found.append((int(folder.name), text.rpartition(")")[2].split()))
-    return found

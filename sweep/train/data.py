@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from sweep.plan.lengths import steps_in_epoch
-from sweep.recipe.datasets import Dataset
+from sweep.recipe.dataset import Dataset
 from sweep.recipe.schema import Recipe
 
 Indices = NDArray[np.int64]
@@ -35,13 +34,13 @@ _EVAL_BATCH_SIZE = 1000
 
 
 class Source(Protocol):
-    """Where a task's batches come from. A batch is a function of (recipe, seed, step) alone."""
+    """Where a task's batches come from. A batch is a function of (recipe, seed, its number) alone."""
 
     @property
     def device(self) -> torch.device: ...
 
     def batches(self, seed: int, num_examples: int, start: int, stop: int) -> Generator[Batch, None, None]:
-        """The batches of steps `start` … `stop - 1`, of epochs that draw `num_examples` each.
+        """The batches `start` … `stop - 1` of a run, counted over its epochs, which draw `num_examples` each.
 
         The waiting is in `next`; `close` gives up whatever was under way.
         """
@@ -67,60 +66,6 @@ class Images:
         return len(self.labels)
 
 
-def load_images(dataset: Dataset, data_path: Path, device: torch.device) -> tuple[Images, Images]:
-    """The training and the evaluation images of a dataset whose files are whole."""
-    loaders = {"digits": _load_digits, "FashionMNIST": _load_fashion_mnist, "CIFAR10": _load_cifar10}
-    train, evaluation = loaders[dataset.name](data_path)
-    return _on_device(*train, device), _on_device(*evaluation, device)
-
-
-def _on_device(pixels: Tensor, labels: Tensor, device: torch.device) -> Images:
-    return Images(pixels.to(device), labels.to(device, torch.int64))
-
-
-def _load_digits(data_path: Path) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - half a second that only this dataset needs
-
-    digits = load_digits()
-    held_out = every_fifth(digits.target)
-    pixels = torch.from_numpy(digits.images.astype(np.uint8)).unsqueeze(1)
-    labels = torch.from_numpy(digits.target)
-    mask = torch.from_numpy(held_out)
-    return (pixels[~mask], labels[~mask]), (pixels[mask], labels[mask])
-
-
-def every_fifth(labels: Indices) -> NDArray[np.bool_]:
-    """The stated split of `digits`: True for the fifth, tenth, … image of each class, in the order of the file."""
-    held_out: NDArray[np.bool_] = _rank_in_class(labels) % 5 == 4
-    return held_out
-
-
-def _rank_in_class(labels: Indices) -> Indices:
-    by_class = np.argsort(labels, kind="stable")
-    starts = np.cumsum(np.bincount(labels)) - np.bincount(labels)
-    ranks = np.empty(len(labels), dtype=np.int64)
-    ranks[by_class] = np.arange(len(labels)) - starts[labels[by_class]]
-    return ranks
-
-
-def _load_fashion_mnist(data_path: Path) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    from torchvision.datasets import FashionMNIST  # noqa: PLC0415
-
-    train, evaluation = (FashionMNIST(data_path, train=part) for part in (True, False))
-    return (train.data.unsqueeze(1), train.targets), (evaluation.data.unsqueeze(1), evaluation.targets)
-
-
-def _load_cifar10(data_path: Path) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    from torchvision.datasets import CIFAR10  # noqa: PLC0415
-
-    train, evaluation = (CIFAR10(data_path, train=part) for part in (True, False))
-    return _channels_first(train.data, train.targets), _channels_first(evaluation.data, evaluation.targets)
-
-
-def _channels_first(pixels: NDArray[np.uint8], labels: list[int]) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels)
-
-
 def epoch_order(seed: int, epoch: int, num_examples: int, method: str, labels: Indices) -> Indices:
     """The examples of an epoch in the order of training: (num_examples,) indices into the training set.
 
@@ -133,12 +78,21 @@ def epoch_order(seed: int, epoch: int, num_examples: int, method: str, labels: I
     return random.permutation(len(labels))[:num_examples].astype(np.int64)
 
 
+def rank_in_class(labels: Indices) -> Indices:
+    """The place of each example among those of its class, in their order: (n,), from zero."""
+    by_class = np.argsort(labels, kind="stable")
+    starts = np.cumsum(np.bincount(labels)) - np.bincount(labels)
+    ranks = np.empty(len(labels), dtype=np.int64)
+    ranks[by_class] = np.arange(len(labels)) - starts[labels[by_class]]
+    return ranks
+
+
 def subset(labels: Indices, num_examples: int) -> Indices:
     """A class-stratified share of the examples, ascending; each is part of every larger one. Fixed for all seeds."""
     random = np.random.default_rng(_SUBSET_SEED)
     shuffled = random.permutation(len(labels))
     # Within a class an example's place is (rank + 1/2) / class size, so any prefix holds the classes' own proportions.
-    place = (_rank_in_class(labels[shuffled]) + 0.5) / np.bincount(labels)[labels[shuffled]]
+    place = (rank_in_class(labels[shuffled]) + 0.5) / np.bincount(labels)[labels[shuffled]]
     nested = shuffled[np.argsort(place, kind="stable")]
     return np.sort(nested[:num_examples]).astype(np.int64)
 

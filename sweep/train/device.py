@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import torch
 import torchvision
 
 from sweep.errors import MachineError, Problem
+from sweep.processor import cpu_name
 from sweep.store.records import Environment
 
 
@@ -62,13 +62,3 @@ def read_environment(device: torch.device) -> Environment:
 
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
-
-
-def cpu_name() -> str:
-    """The processor's name, as the system knows it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -6,11 +6,13 @@ torchvision is imported only where it downloads.
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 
 from sweep.errors import MachineError, Problem
-from sweep.recipe.datasets import Dataset, read_content
+from sweep.recipe.data_files import read_content
+from sweep.recipe.dataset import Dataset
 from sweep.store.durable import make_folder, remove, write_bytes
 
 
@@ -30,7 +32,7 @@ def fetch(dataset: Dataset, data_path: Path) -> str:
         return f"taken from {dataset.package.folder}"
     _download(dataset, data_path)
     if problems := dataset.problems(data_path):
-        raise MachineError(problems)
+        raise MachineError(replace(problem, fix=_by_hand(dataset, data_path)) for problem in problems)
     return "downloaded"
 
 
@@ -64,12 +66,17 @@ def _download(dataset: Dataset, data_path: Path) -> None:
 
     make_folder(data_path)
     try:
-        for train in (True, False):
-            getattr(datasets, dataset.name)(data_path, train=train, download=True)
+        for split in dataset.splits:
+            getattr(datasets, dataset.name)(data_path, **split, download=True)
     # torchvision raises any of them without a network, or when what it was sent is something else.
     except (OSError, EOFError, RuntimeError, ValueError, AssertionError, HTTPException) as error:
         message = f"dataset {dataset.name} cannot be downloaded: {error}"
         raise MachineError(Problem(message, where=str(data_path), fix=_offline(dataset, data_path))) from error
+
+
+def _by_hand(dataset: Dataset, data_path: Path) -> str:
+    """torchvision leaves alone what it takes for a dataset that is there."""
+    return f"move what is in {dataset.root(data_path)} away and get it again"
 
 
 def _offline(dataset: Dataset, data_path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Train one Stage: state and values in, state and measurements out. Knows no schedule: the rates are given.
+"""Train one Stage: state and values in, state and measurements out. Knows no schedule: every step's values are given.
 
 Nothing inside a step waits for the device: losses stay there, and are read every `READ_EVERY` steps, and before a
 checkpoint. `train_stage` is the whole of it; `start_stage` and `train_steps` let two runs be advanced in turn, a step
@@ -7,12 +7,12 @@ at a time.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,20 +21,22 @@ from torch.optim import Optimizer
 from sweep.clock import Stopwatch, monotonic_seconds
 from sweep.errors import Outcome
 from sweep.events import Progress
-from sweep.plan.lengths import steps_in_epoch
-from sweep.store.records import Evaluations, Measurement, StageJob, TakenOver, decode_rates
-from sweep.train.checkpoint import Checkpoint, SoFar, State
+from sweep.plan.lengths import batches_before, examples_per_step, steps_in_epoch
+from sweep.store.records import Evaluations, Measurement, StageJob, TakenOver
+from sweep.train.batch_methods import BatchMethods
+from sweep.train.checkpoint import Checkpoint, Evaluation, SoFar, State
 from sweep.train.contention import Contention, highest
-from sweep.train.data import Batch
 from sweep.train.device import synchronize
 from sweep.train.energy import EnergyMeter, gpu_counter
 from sweep.train.keeper import Keeper
-from sweep.train.task import ImageTask
+from sweep.train.learner import Learner
+from sweep.train.nested import num_examples
+from sweep.train.step_values import StepValues
+from sweep.train.trainable import AnyBatch, Trainable
+from sweep.train.warm_up import warm_up
 
 # A loss that is not finite is noticed so many steps later at most.
 READ_EVERY = 50
-# Chosen: the first steps allocate memory and choose kernels; three were enough to reach the steady time.
-_WARM_UP_STEPS = 3
 _SECONDS_BETWEEN_PROGRESS = 0.1
 
 
@@ -57,11 +59,11 @@ class StageRun:
     """A Stage that is being trained, between its steps."""
 
     job: StageJob
-    task: ImageTask
-    model: nn.Module
-    optimizer: Optimizer
-    rates: list[float]
-    batches: Generator[Batch, None, None]  # of the steps from `step` on
+    task: Trainable
+    learner: Learner
+    values: StepValues
+    methods: BatchMethods
+    batches: Generator[AnyBatch, None, None]  # of the steps from `step` on
     losses: Tensor  # (READ_EVERY,) of the steps since the last reading, on the device
     tell: Callable[[Progress], None]
     energy: EnergyMeter  # of the spans of `train`
@@ -75,19 +77,48 @@ class StageRun:
     images: int = 0
     mean_loss: float | None = None
     told_at_seconds: float = -math.inf  # the first step is told of at once
-    evaluations: list[tuple[int, float, float]] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
     startup_seconds: float = 0.0
     before: SoFar = field(default_factory=SoFar)  # by earlier attempts; what adds up is in the rest already
     contention: Contention | None = None
+    deployed: nn.Module | None = None  # SWA's network, at the end of a run
+
+    @property
+    def model(self) -> nn.Module:
+        return self.learner.model
+
+    @property
+    def optimizer(self) -> Optimizer:
+        return self.learner.optimizer
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that an evaluation is of."""
+        return self.deployed or self.learner.judged
+
+    @property
+    def accumulates(self) -> bool:
+        return self.task.recipe.gradient_accumulation_steps > 1
+
+    def batches_of(self, step: int) -> tuple[int, int]:
+        """How many batches a step takes, and of how many examples."""
+        recipe, num_examples = self.task.recipe, self.job.num_examples
+        size = examples_per_step(recipe)
+        left = num_examples - step % self.steps_per_epoch * size
+        first, last = (batches_before(recipe, num_examples, which) for which in (step, step + 1))
+        return last - first, min(size, left)
+
+    def is_evaluated(self, step: int) -> bool:
+        return any(step == done for done, _ in self.evaluations)
 
     @property
     def steps_per_epoch(self) -> int:
-        return steps_in_epoch(self.job.num_examples, self.task.recipe.batch_size)
+        return steps_in_epoch(self.job.num_examples, examples_per_step(self.task.recipe))
 
 
 def train_stage(
     job: StageJob,
-    task: ImageTask,
+    task: Trainable,
     tell: Callable[[Progress], None],
     sweep_pid: int,
     keeper: Keeper | None = None,
@@ -119,18 +150,17 @@ def _beginning(job: StageJob, keeper: Keeper, parent: State | None) -> Checkpoin
 
 
 def start_stage(
-    job: StageJob, task: ImageTask, tell: Callable[[Progress], None], checkpoint: Checkpoint | None = None
+    job: StageJob, task: Trainable, tell: Callable[[Progress], None], checkpoint: Checkpoint | None = None
 ) -> StageRun:
     """The Stage before its next step: model and optimizer made, the batches begun, the device warm."""
     step = checkpoint.state.step if checkpoint else job.start_step
     batches = task.batches(job.seed, job.num_examples, step, job.stop_step)
-    model = task.build_model(job.seed).train()
     run = StageRun(
         job,
         task,
-        model,
-        task.build_optimizer(model),
-        decode_rates(job.rates),
+        Learner(task, task.build_model(job.seed).train()),
+        StepValues.of(job),
+        BatchMethods(task, job.seed),
         batches,
         torch.zeros(READ_EVERY, device=task.device),
         tell,
@@ -138,7 +168,8 @@ def start_stage(
         step=step,
         unread_from=step,
     )
-    _warm_up(run)
+    warm_up(job, task, run.model, run.values, run.methods)
+    run.learner.keep_averages(job.swa_steps)
     if checkpoint is not None:
         _resume(run, checkpoint)
     synchronize(task.device)
@@ -146,7 +177,7 @@ def start_stage(
 
 
 def _resume(run: StageRun, checkpoint: Checkpoint) -> None:
-    checkpoint.state.restore(run.model, run.optimizer, run.task.device)
+    run.learner.restore(checkpoint.state)
     so_far = checkpoint.so_far
     run.train.seconds = so_far.train_seconds
     run.energy.joules = so_far.joules
@@ -160,16 +191,6 @@ def _resume(run: StageRun, checkpoint: Checkpoint) -> None:
     run.before = replace(so_far, resumed_at=(*so_far.resumed_at, *went_on))
 
 
-def _warm_up(run: StageRun) -> None:
-    """A few steps on copies, outside the clock of training; generators and weights are as before."""
-    model = copy.deepcopy(run.model)
-    optimizer = run.task.build_optimizer(model)
-    devices = [run.task.device] if run.task.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        for _ in range(_WARM_UP_STEPS):
-            _step(run.task, model, optimizer, *run.task.warm_up_batch(run.job.seed, run.job.num_examples))
-
-
 def _train_and_evaluate(run: StageRun, keeper: Keeper) -> Trained | None:
     """Train to the end, or to a loss that is not finite; one that was asked to stop says how far it came."""
     job = run.job
@@ -178,20 +199,59 @@ def _train_and_evaluate(run: StageRun, keeper: Keeper) -> Trained | None:
             with run.energy, run.train:
                 _train_until(run, stop, keeper)
                 synchronize(run.task.device)
-            if run.diverged_at is None and keeper.is_due(run.train.seconds):
-                state = _capture(run)
-                is_saved = state is not None and keeper.writes and _save(run, keeper, state)
-                if keeper.is_stopping and run.diverged_at is None:
-                    return Trained(Outcome.INTERRUPTED, _interrupted(run.step, is_saved), None)
+            if run.diverged_at is None and keeper.is_due(run.train.seconds) and (ended := _pause(run, keeper)):
+                return ended
         if run.diverged_at is not None:
             return None
+        if stop == job.stop_step and job.is_end and not _deploy(run, keeper):
+            return _pause(run, keeper)
         # What the run has passed without being evaluated stays blank: its weights of then are gone.
-        if stop in job.eval_steps and stop == run.step and stop not in (step for step, _, _ in run.evaluations):
+        if stop in job.eval_steps and stop == run.step and not run.is_evaluated(stop):
             with run.evaluation:
-                run.evaluations.append((stop, *run.task.evaluate(run.model, lambda: _tell_progress(run))))
+                run.evaluations.append((stop, run.learner.evaluate(run.judged, lambda: _tell_progress(run))))
         if stop in job.kept_steps and stop == run.step < job.stop_step and (state := _capture(run)) is not None:
             _save(run, keeper, state)
     return _finish(run, keeper)
+
+
+def _pause(run: StageRun, keeper: Keeper) -> Trained | None:
+    """Keep the state now; how the attempt ends, if it is asked to."""
+    state = _capture(run)
+    is_saved = state is not None and keeper.writes and _save(run, keeper, state)
+    if keeper.is_stopping and run.diverged_at is None:
+        return Trained(Outcome.INTERRUPTED, _interrupted(run.step, is_saved), None)
+    return None
+
+
+def _deploy(run: StageRun, keeper: Keeper) -> bool:
+    """At the end of a run, make the network that SWA deploys: that is training time. Whether it was not asked to stop.
+
+    The state is as before, and other Stages may go on from it.
+    """
+    if not run.learner.has_averaged:
+        return True
+    watches = run.train, run.data_wait
+    before = [watch.seconds for watch in watches], run.energy.joules
+    with run.energy, run.train:
+        run.deployed = run.learner.averaged(_inputs_of_an_epoch(run, keeper))
+        synchronize(run.task.device)
+    if keeper.is_stopping or run.is_evaluated(run.step):  # lost, or counted by the attempt that has evaluated it
+        for watch, seconds in zip(watches, before[0], strict=True):
+            watch.seconds = seconds
+        run.energy.joules = before[1]
+    return not keeper.is_stopping
+
+
+def _inputs_of_an_epoch(run: StageRun, keeper: Keeper) -> Iterator[Any]:
+    """What the first epoch's batches hold, as they come from the data; it ends early when it is asked to stop."""
+    with closing(run.task.batches(run.job.seed, run.job.num_examples, 0, run.steps_per_epoch)) as batches:
+        while not keeper.is_stopping:
+            with run.data_wait:
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch[0]
+            _tell_progress(run)
 
 
 def _finish(run: StageRun, keeper: Keeper) -> Trained | None:
@@ -203,7 +263,7 @@ def _finish(run: StageRun, keeper: Keeper) -> Trained | None:
         return None
     if state is not None:
         _save(run, keeper, state)  # one that cannot be written serves a Stage that follows in this process
-    return replace(_trained(run), state=state, weights=run.model.state_dict() if run.job.is_end else None)
+    return replace(_trained(run), state=state, weights=run.judged.state_dict() if run.job.is_end else None)
 
 
 def _train_until(run: StageRun, stop: int, keeper: Keeper) -> None:
@@ -220,7 +280,7 @@ def _capture(run: StageRun) -> State | None:
     if run.diverged_at is not None:
         return None
     with run.checkpoint:
-        return State.capture(run.step, run.model, run.optimizer, run.task.device)
+        return run.learner.capture(run.step)
 
 
 def _save(run: StageRun, keeper: Keeper, state: State) -> bool:
@@ -255,14 +315,8 @@ def train_steps(run: StageRun, stop: int) -> Iterator[int]:
     The first step whose loss is not finite, once it is known, ends it and is in `run.diverged_at`.
     """
     while run.step < stop:
-        with run.data_wait:
-            images, labels = next(run.batches)
-        for group in run.optimizer.param_groups:
-            group["lr"] = run.rates[run.step - run.job.start_step]
-        loss = _step(run.task, run.model, run.optimizer, images, labels)
-        run.losses[run.step - run.unread_from] = loss
+        run.losses[run.step - run.unread_from] = _step(run)
         run.step += 1
-        run.images += len(labels)
         is_full = run.step - run.unread_from == READ_EVERY
         if is_full or run.step == run.job.stop_step:
             run.diverged_at = _read_losses(run)
@@ -272,12 +326,38 @@ def train_steps(run: StageRun, stop: int) -> Iterator[int]:
         yield run.step
 
 
-def _step(task: ImageTask, model: nn.Module, optimizer: Optimizer, images: Tensor, labels: Tensor) -> Tensor:
-    optimizer.zero_grad(set_to_none=True)
-    loss = task.loss(model(images), labels)
-    loss.backward()
-    optimizer.step()
-    return loss.detach()
+def _step(run: StageRun) -> Tensor:
+    """One optimizer step, over as many batches as it takes; returns the mean loss of its examples, on the device."""
+    learner, values, step = run.learner, run.values, run.step
+    learner.begin(values.rate(step), values.momentum(step), values.at("frozen_share", step))
+    loss = _learn_from_several(run) if run.accumulates else _learn(run, 0, None)
+    learner.update()
+    learner.average(step + 1)
+    return loss
+
+
+def _learn_from_several(run: StageRun) -> Tensor:
+    """Learn from the batches of a step, each by its share of the examples."""
+    num_batches, size = run.batches_of(run.step)
+    seen, losses = run.images, []
+    for part in range(num_batches):
+        losses.append(_learn(run, part, size))
+        _tell_progress(run)  # a step can take long
+    loss, count = torch.stack(losses).sum(), run.images - seen
+    if count == size:
+        return loss
+    run.learner.rescale(size / count)  # a loader's last batch may hold less than is known beforehand
+    return loss * (size / count)
+
+
+def _learn(run: StageRun, part: int, size: int | None) -> Tensor:
+    """Learn from the next batch, that of number `part` in a step of `size` examples; None: it is all of the step."""
+    with run.data_wait:
+        inputs, targets = next(run.batches)
+    count = num_examples((inputs, targets))
+    run.images += count
+    share = 1.0 if size is None else count / size
+    return run.learner.learn(*run.methods(inputs, targets, run.values, run.step, part), share)
 
 
 def _read_losses(run: StageRun) -> int | None:
@@ -291,7 +371,7 @@ def _read_losses(run: StageRun) -> int | None:
 
 def _diverged_at_the_end(run: StageRun) -> int | None:
     """The last update can be the one that spoils the weights: then only the final evaluation shows it."""
-    return None if math.isfinite(run.evaluations[-1][2]) else run.job.stop_step - 1
+    return None if math.isfinite(run.evaluations[-1][1]["loss"]) else run.job.stop_step - 1
 
 
 def _tell_progress(run: StageRun) -> None:
@@ -300,13 +380,15 @@ def _tell_progress(run: StageRun) -> None:
         return
     run.told_at_seconds = now
     seconds = run.train.elapsed_seconds
+    values = run.evaluations[-1][1] if run.evaluations else {}
     run.tell(
         Progress(
             stage=run.job.stage,
             steps_done=run.step - run.job.start_step,
             epoch=run.step / run.steps_per_epoch,
             loss=run.mean_loss if run.mean_loss is not None and math.isfinite(run.mean_loss) else None,
-            accuracy=run.evaluations[-1][1] if run.evaluations else None,
+            accuracy=values.get("accuracy"),
+            quality=values.get(run.task.recipe.metric),
             images_per_second=run.images / seconds if seconds > 0 else 0.0,
         )
     )
@@ -325,7 +407,7 @@ def _trained(run: StageRun) -> Trained:
         startup_seconds=so_far.startup_seconds,
         contention=so_far.contention,
         evaluations=_columns(kept),
-        weights_sha256=weights_sha256(run.model) if diverged_at is None else None,
+        weights_sha256=weights_sha256(run.judged) if diverged_at is None else None,
         resumed_at=so_far.resumed_at,
         checkpoint_seconds=so_far.checkpoint_seconds,
         taken_over=TakenOver(**so_far.taken_over) if so_far.taken_over else None,
@@ -336,11 +418,21 @@ def _trained(run: StageRun) -> Trained:
     return Trained(Outcome.FINISHED, None, measurement)
 
 
-def _columns(rows: list[tuple[int, float, float]]) -> Evaluations:
-    steps, accuracy, loss = zip(*rows, strict=True) if rows else ((), (), ())
+def _columns(rows: list[Evaluation]) -> Evaluations:
+    """By name, a number that is not finite as None; without an accuracy that should be there a row says nothing."""
+    rows = [row for row in rows if math.isfinite(row[1].get("accuracy", 0.0))]
+    names = rows[0][1] if rows else {}
+    columns = {name: tuple(_finite(values[name]) for _, values in rows) for name in names}
     return Evaluations(
-        steps=steps, accuracy=accuracy, loss=tuple(value if math.isfinite(value) else None for value in loss)
+        steps=tuple(step for step, _ in rows),
+        accuracy=columns.pop("accuracy", ()),
+        loss=columns.pop("loss", ()),
+        metrics=columns,
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def weights_sha256(model: nn.Module) -> str:

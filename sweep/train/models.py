@@ -1,7 +1,9 @@
-"""The networks that recipes name: our small ones, and torchvision's classification networks without weights."""
+"""The networks that recipes name: our small ones, torchvision's classification networks and timm's, without weights."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,33 +13,60 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
-from sweep.recipe.models import OWN
+from sweep.recipe.models import OWN, TIMM
+from sweep.recipe.spelling import nearest
 
 # What torchvision's networks are written for: their first convolution is the one that takes so many channels.
 _RGB = 3
+_OTHER = "take another model"
+
+
+class UnknownModelError(ValueError):
+    """There is no network of that name; `fix` says what to do."""
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message)
+        self.fix = fix
 
 
 def build_model(name: str, in_channels: int, num_classes: int, seed: int, stem: str = "default") -> nn.Module:
     """The network called `name`, on the CPU, its weights drawn by `seed`: leaves torch's generators seeded by it.
 
     Raises:
-        ValueError: the torchvision that is installed has no such network.
+        UnknownModelError: the torchvision or the timm that is installed has no such network, or there is no timm.
     """
     own: dict[str, Callable[[int, int], nn.Module]] = {"small_cnn": SmallCNN, "small_resnet": SmallResNet}
     assert tuple(own) == OWN
     torch.manual_seed(seed)
     if name in own:
         return own[name](in_channels, num_classes)
+    if name.startswith(TIMM):
+        return _build_timm(name.removeprefix(TIMM), in_channels, num_classes)
     return _build_torchvision(name, in_channels, num_classes, small_stem=stem == "small")
 
 
 def _build_torchvision(name: str, in_channels: int, num_classes: int, small_stem: bool) -> nn.Module:
     # Without the auxiliary classifiers these two have one output, in training too.
     settings = {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise UnknownModelError(f"torchvision {torchvision.__version__} has no network {name!r}", _OTHER)
     with _first_convolution(in_channels, small_stem):
         model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **settings)
     if small_stem:
         _remove_first_pooling(model)
+    return model
+
+
+def _build_timm(name: str, in_channels: int, num_classes: int) -> nn.Module:
+    try:
+        import timm  # noqa: PLC0415 - not everybody has it
+    except ImportError as error:
+        command = f"{shlex.quote(sys.executable)} -m pip install timm"
+        raise UnknownModelError(f"timm cannot be imported ({error})", f"get it with: {command}") from error
+    if not timm.is_model(name):
+        message = f"timm {timm.__version__} has no network {name!r}{nearest(name, timm.list_models())}"
+        raise UnknownModelError(message, _OTHER)
+    model: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes, in_chans=in_channels)
     return model
 
 

@@ -11,7 +11,7 @@ import sys
 import torch
 import torchvision
 
-from sweep.train.device import cpu_name
+from sweep.processor import cpu_name
 
 
 def survey() -> dict[str, object]:

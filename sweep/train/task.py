@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import Optimizer
 
 from sweep.errors import Problem
+from sweep.plan.lengths import batches_before
+from sweep.plan.methods import first_side
+from sweep.recipe.dataset import Dataset
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.schema import Recipe
-from sweep.train.data import Batch, Images, MemorySource, Source, load_images
+from sweep.train.augment import changes_images
+from sweep.train.augmented import AugmentedSource
+from sweep.train.data import Batch, Images, MemorySource, Source
 from sweep.train.folder import FolderSource, ImageFiles, find_image_files
+from sweep.train.loading import load_images
 from sweep.train.memory import is_out_of_memory
-from sweep.train.models import build_model
+from sweep.train.models import UnknownModelError, build_model
+from sweep.train.optimizers import build_optimizer
 
 
 @dataclass(frozen=True)
 class Data:
     """A dataset's two parts, once a Worker loaded (image files: found), and shared by all its Stages."""
 
-    name: str
+    dataset: Dataset  # with its numbers
     train: Images | ImageFiles
     evaluation: Images | ImageFiles
     device: torch.device
@@ -32,53 +40,70 @@ class Data:
     @classmethod
     def load(cls, name: str, data_path: Path, device: torch.device) -> Data:
         dataset = DATASETS[name]
-        if dataset.image_files:
-            return cls(name, *find_image_files(data_path), device)
-        return cls(name, *load_images(dataset, data_path, device), device)
+        if not dataset.image_files:
+            return cls(dataset, *load_images(dataset, data_path, device), device)
+        train, evaluation = find_image_files(dataset, data_path)
+        if dataset.is_open:
+            dataset = replace(
+                dataset, num_train=len(train), num_eval=len(evaluation), num_classes=int(train.labels.max()) + 1
+            )
+        return cls(dataset, train, evaluation, device)
+
+    @property
+    def sha256(self) -> str | None:
+        """What tells the images of a user's folders from others; the published datasets are checked by other means."""
+        if not DATASETS[self.dataset.name].is_open:
+            return None
+        assert isinstance(self.train, ImageFiles)
+        assert isinstance(self.evaluation, ImageFiles)
+        return hashlib.sha256(self.train.listing + self.evaluation.listing).hexdigest()
 
     def source(self, recipe: Recipe) -> Source:
-        dataset = DATASETS[self.name]
         if isinstance(self.train, ImageFiles) and isinstance(self.evaluation, ImageFiles):
-            return FolderSource(recipe, dataset, self.train, self.evaluation, self.device)
+            return FolderSource(recipe, self.dataset, self.train, self.evaluation, self.device)
         assert isinstance(self.train, Images)
         assert isinstance(self.evaluation, Images)
-        return MemorySource(recipe, dataset, self.train, self.evaluation)
+        kind = AugmentedSource if changes_images(recipe) else MemorySource
+        return kind(recipe, self.dataset, self.train, self.evaluation)
 
 
 def model_problem(recipe: Recipe) -> Problem | None:
     """What keeps the recipe's network from classifying its images, found with a forward pass on two of their size."""
+    dataset = DATASETS[recipe.builtin_dataset].counted(Path(recipe.data_path))
+    if not dataset.num_classes:
+        return None  # of images that are not there nothing can be said
     try:
-        for height, width in _sizes(recipe):
-            _classify_nothing(recipe, height, width)
+        for height, width in _sizes(recipe, dataset):
+            _classify_nothing(recipe, dataset, height, width)
+    except UnknownModelError as error:
+        return Problem(str(error), key="model", fix=error.fix)
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        size = "x".join(map(str, (DATASETS[recipe.dataset].shape[0], height, width)))
+        size = "x".join(map(str, (dataset.shape[0], height, width)))
         why = str(error).strip().partition("\n")[0]
         message = f"{recipe.model} does not take images of {size} ({type(error).__name__}: {why})"
         return Problem(message, key="model", fix="take another model, or images of another size")
     return None
 
 
-def _sizes(recipe: Recipe) -> list[tuple[int, int]]:
+def _sizes(recipe: Recipe, dataset: Dataset) -> list[tuple[int, int]]:
     """The heights and widths of what is trained and evaluated on."""
-    dataset = DATASETS[recipe.dataset]
-    if not dataset.image_files:
-        return [dataset.shape[1:]]
-    return [(side, side) for side in dict.fromkeys((recipe.train_crop_size, recipe.val_crop_size))]
+    whole = [dataset.shape[1:]]
+    if dataset.image_files:
+        whole = [(side, side) for side in dict.fromkeys((recipe.train_crop_size, recipe.val_crop_size))]
+    return [*whole, (first_side(recipe), first_side(recipe))] if recipe.progressive_resizing else whole
 
 
 @torch.inference_mode()
-def _classify_nothing(recipe: Recipe, height: int, width: int) -> None:
-    dataset = DATASETS[recipe.dataset]
-    logits = _build_model(recipe, recipe.seed).eval()(torch.zeros(2, dataset.shape[0], height, width))
-    if logits.shape != (2, dataset.num_classes):
-        raise ValueError(f"it gives {tuple(logits.shape)} for 2 images of {dataset.num_classes} classes")
+def _classify_nothing(recipe: Recipe, dataset: Dataset, height: int, width: int) -> None:
+    logits = _build_model(recipe, dataset, recipe.seed).eval()(torch.zeros(2, dataset.shape[0], height, width))
+    if logits.shape != (2, dataset.classes):
+        raise ValueError(f"it gives {tuple(logits.shape)} for 2 images of {dataset.classes} classes")
 
 
-def _build_model(recipe: Recipe, seed: int) -> nn.Module:
-    dataset = DATASETS[recipe.dataset]
-    return build_model(recipe.model, dataset.shape[0], dataset.num_classes, seed, recipe.stem)
+def _build_model(recipe: Recipe, dataset: Dataset, seed: int) -> nn.Module:
+    return build_model(recipe.builtin_model, dataset.shape[0], dataset.classes, seed, recipe.stem)
 
 
 class ImageTask:
@@ -86,30 +111,24 @@ class ImageTask:
 
     def __init__(self, recipe: Recipe, data: Data) -> None:
         self.recipe = recipe
+        self.dataset = data.dataset
         self.source = data.source(recipe)
         self.device = self.source.device
+        self.num_train = len(data.train)
+        self.num_classes: int | None = data.dataset.num_classes
 
     def build_model(self, seed: int) -> nn.Module:
         """The recipe's network on the device, its weights drawn by `seed`."""
-        return _build_model(self.recipe, seed).to(self.device)
+        return _build_model(self.recipe, self.dataset, seed).to(self.device)
 
     def build_optimizer(self, model: nn.Module) -> Optimizer:
-        """The recipe's optimizer over every parameter. foreach equals the plain loop bit for bit; fused does not."""
-        recipe = self.recipe
-        if recipe.opt == "adamw":
-            return AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, foreach=True)
-        return SGD(
-            model.parameters(),
-            lr=recipe.lr,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            nesterov=recipe.opt == "sgd_nesterov",
-            foreach=True,
-        )
+        """The recipe's optimizer over every parameter."""
+        return build_optimizer(self.recipe, model)
 
     def batches(self, seed: int, num_examples: int, start: int, stop: int) -> Generator[Batch, None, None]:
-        """The batches of steps `start` … `stop - 1`: see Source."""
-        return self.source.batches(seed, num_examples, start, stop)
+        """As a Trainable does."""
+        first, last = (batches_before(self.recipe, num_examples, step) for step in (start, stop))
+        return self.source.batches(seed, num_examples, first, last)
 
     def warm_up_batch(self, seed: int, num_examples: int) -> Batch:
         """A batch to warm up on: see Source."""
@@ -119,7 +138,7 @@ class ImageTask:
         return cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
     @torch.inference_mode()
-    def evaluate(self, model: nn.Module, note_progress: Callable[[], None] = lambda: None) -> tuple[float, float]:
+    def evaluate(self, model: nn.Module, note_progress: Callable[[], None] = lambda: None) -> dict[str, float]:
         """Accuracy in 0..1 and mean cross-entropy (without label smoothing) over all evaluation images.
 
         Calls `note_progress` after every batch. Leaves no trace: the model goes on in training mode, and no generator
@@ -136,4 +155,4 @@ class ImageTask:
             num_images += len(labels)
             note_progress()
         model.train()
-        return correct.item() / num_images, loss.item() / num_images
+        return {"accuracy": correct.item() / num_images, "loss": loss.item() / num_images}

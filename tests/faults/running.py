@@ -15,7 +15,7 @@ from pathlib import Path
 from processes import is_alive, workers_of
 from toys import SHARED, ForkedToys
 
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.request import SweepRequest
 
 MARK = "SWEEP_STORM"
@@ -142,7 +142,7 @@ class ToySweeps:
         with open(f"{place}.stderr", "ab") as complaints:
             os.dup2(complaints.fileno(), 2)
         screen = Screen(file=os.fdopen(1, "w"))
-        done = run_sweep(self.request, JsonView(screen), lambda *placed: ForkedToys(jobs))
+        done = run_request(self.request, JsonView(screen), lambda *placed: ForkedToys(jobs))
         sys.stdout.flush()
         os._exit(128 + done.stopped_by if done.stopped_by else 0 if done.is_complete else 1)
 

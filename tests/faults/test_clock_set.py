@@ -11,7 +11,7 @@ import pytest
 from processes import check_invariants
 
 from sweep import clock
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.events import StageEnded
 from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
@@ -90,7 +90,7 @@ def test_a_clock_set_back_in_mid_sweep_changes_nothing_of_what_is_recorded(tmp_p
 
         began = time.perf_counter()
         request = SweepRequest("smoke", "0.25,0.5", results=tmp_path)
-        done = run_sweep(request, tell, make_executor=lambda *placed: InlineExecutor())
+        done = run_request(request, tell, make_executor=lambda *placed: InlineExecutor())
         assert clock.datetime is Yesterday
         seconds = time.perf_counter() - began
     assert done.is_complete
@@ -101,7 +101,7 @@ def test_a_clock_set_back_in_mid_sweep_changes_nothing_of_what_is_recorded(tmp_p
 def test_the_last_start_is_the_last_one_in_the_journal_whatever_the_clock_said(tmp_path, monkeypatch):
     def run(price):
         request = SweepRequest("smoke", "0.25", results=tmp_path, price=price)
-        return run_sweep(request, make_executor=lambda *placed: InlineExecutor()).history
+        return run_request(request, make_executor=lambda *placed: InlineExecutor()).history
 
     run(1.0)
     with clock_set(monkeypatch, days=-1):
@@ -116,7 +116,7 @@ def test_of_two_sweeps_the_newest_is_the_one_whose_clock_said_so_and_no_age_is_n
     for name, days in (("a-ahead", 2), ("b-further-ahead", 3), ("c-behind", -2)):
         with clock_set(monkeypatch, days):
             request = SweepRequest("smoke", "0.25", results=tmp_path, name=name)
-            run_sweep(request, make_executor=lambda *placed: InlineExecutor())
+            run_request(request, make_executor=lambda *placed: InlineExecutor())
     listed = list_sweeps(tmp_path)
     assert [sweep.name for sweep in listed] == ["b-further-ahead", "a-ahead", "c-behind"]
     assert [round(sweep.age_seconds / 86400) for sweep in listed] == [0, 0, 2]

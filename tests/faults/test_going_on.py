@@ -48,7 +48,7 @@ def check_equal(results, untouched):
         as_ever = untouched[key]
         assert (result.outcome, result.weights_sha256) == ("finished", as_ever.weights_sha256)
         assert (result.accuracy, result.loss, result.images) == (as_ever.accuracy, as_ever.loss, as_ever.images)
-        assert result.truncated_accuracy == as_ever.truncated_accuracy
+        assert result.truncated_quality == as_ever.truncated_quality
         assert result.train_seconds > 0
     assert list((results / "smoke" / "states").iterdir()) == []
 

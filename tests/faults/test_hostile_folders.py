@@ -9,7 +9,7 @@ import pytest
 from surroundings import snapshot
 from toys import ToyExecutor
 
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.errors import MachineError, SweepError, UsageError
 from sweep.request import SweepRequest
 from sweep.store.catalogue import list_sweeps, read_sweep
@@ -59,7 +59,7 @@ def place(tmp_path):
 
 def run(place, **asked):
     request = SweepRequest("smoke", "0.5", results=place / "results", **asked)
-    return run_sweep(request, make_executor=lambda *placed: ToyExecutor())
+    return run_request(request, make_executor=lambda *placed: ToyExecutor())
 
 
 def read_everything(place):
@@ -162,10 +162,10 @@ def test_a_path_that_is_no_text_is_refused(place, monkeypatch):
     (place / "outside" / "\udcff").mkdir()
     before = snapshot(place)
     with pytest.raises(UsageError, match="is not UTF-8"):
-        run_sweep(SweepRequest("smoke", results=place / "outside" / "\udcff"))
+        run_request(SweepRequest("smoke", results=place / "outside" / "\udcff"))
     monkeypatch.chdir(place / "outside" / "\udcff")
     with pytest.raises(UsageError, match="is not UTF-8"):
-        run_sweep(SweepRequest("smoke"))
+        run_request(SweepRequest("smoke"))
     assert snapshot(place) == before
 
 

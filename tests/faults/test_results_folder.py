@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.errors import MachineError
 from sweep.request import SweepRequest
 
@@ -96,7 +96,7 @@ def test_an_impossible_folder_is_refused_with_what_is_in_the_way(sweep, tmp_path
 def test_an_impossible_folder_is_refused_before_a_worker_starts(tmp_path):
     for place in [*places(tmp_path), tmp_path / "circle"]:
         with pytest.raises(MachineError, match=str(place)):
-            run_sweep(SweepRequest("smoke", results=place), make_executor=lambda *placed: pytest.fail("started"))
+            run_request(SweepRequest("smoke", results=place), make_executor=lambda *placed: pytest.fail("started"))
 
 
 def test_an_impossible_folder_holds_no_sweeps_or_cannot_be_read(sweep, tmp_path):

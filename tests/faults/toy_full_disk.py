@@ -19,7 +19,7 @@ from processes import check_invariants
 from toy_sweep import CHANGES, at_every_operation, outcomes
 from toys import SHARED, ToyExecutor
 
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.errors import MachineError
 from sweep.events import StageEnded
 from sweep.request import SweepRequest
@@ -68,7 +68,7 @@ def run_here(results, disk, say):
 
     request = SweepRequest("smoke", "0.25,0.5,1.0", results=results, settings=SHARED)
     try:
-        done = run_sweep(request, tell, make_executor=lambda *placed: ToyExecutor())
+        done = run_request(request, tell, make_executor=lambda *placed: ToyExecutor())
     except MachineError as error:
         is_explained = "disk full: needs about 1 MB in" in str(error) and error.exit_code == REFUSED
         return REFUSED if is_explained else BROKEN

@@ -15,7 +15,7 @@ from pathlib import Path
 from processes import check_invariants, kept_states, left_over
 from toys import SHARED, ToyExecutor
 
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.request import SweepRequest
 
 CHANGES = ("os.rename", "os.mkdir", "os.chmod", "os.truncate")
@@ -64,7 +64,7 @@ def run(results, kill_at=None):
             if kill_at is not None:
                 kill_before_operation(kill_at, results)
             request = SweepRequest("smoke", "0.25,0.5,1.0", results=results, settings=SHARED)
-            is_complete = run_sweep(request, make_executor=lambda *placed: ToyExecutor()).is_complete
+            is_complete = run_request(request, make_executor=lambda *placed: ToyExecutor()).is_complete
             os._exit(0 if is_complete else 1)
         finally:
             os._exit(1)

@@ -80,6 +80,17 @@ REFUSALS: dict[str, tuple[str, Keys, Problem]] = {
             "take batch_size 1000 or 998",
         ),
     ),
+    "a last batch of one in a step of several": (
+        "1",
+        {"epochs": 20, "batch_size": 37, "gradient_accumulation_steps": 4},
+        Problem(
+            "the last batch of 1000 examples would hold one, and BatchNorm cannot train on it",
+            "r.yaml:4",
+            "batch_size",
+            "1",
+            "take batch_size 38 or 36",
+        ),
+    ),
     "a last batch of one drawn": (
         "0.501,1",
         {"batch_size": 10, "method": "samples"},
@@ -278,6 +289,11 @@ def test_a_last_batch_of_one_that_the_run_never_reaches_is_no_matter(plan: Plann
     assert refused(plan, "1", **keys)[0].key == "batch_size"
 
 
+def test_swa_passes_over_a_last_batch_of_one_whatever_the_run_reaches(plan: Planner) -> None:
+    keys = {"epochs": 1, "batch_size": 37, "method": "steps", "swa": True, "swa_interval": "1ba"}
+    assert refused(plan, "27/28", **keys)[0].key == "batch_size"
+
+
 def test_batches_of_one_are_trained_where_the_recipe_asks_for_them(plan: Planner) -> None:
     assert plan("1", epochs=1, batch_size=1).num_steps == 1000
 
@@ -405,7 +421,7 @@ WARNINGS: dict[str, tuple[str, Keys, Problem]] = {
     "the processes that decode image files": (
         "0.5",
         {"workers": 4},
-        Problem("ignored: dataset digits is not read from image files", "r.yaml:3", "workers"),
+        Problem("ignored: dataset digits is in memory, and not augmented", "r.yaml:3", "workers"),
     ),
 }
 

@@ -12,6 +12,7 @@ from sweep.errors import RecipeError
 from sweep.plan.forest import find_branches
 from sweep.plan.stages import Plan
 from sweep.plan.timeline import Timeline
+from sweep.plan.values import step_values
 from sweep.recipe.schedule import SCHEDULES
 
 Planner = Callable[..., Plan]
@@ -31,17 +32,47 @@ def recipes(draw: st.DrawFn) -> dict[str, Any]:
         "lr_step_size": draw(st.sampled_from((1, 3))),
         "lr_milestones": draw(st.sampled_from(("[0.5dur, 0.8dur]", "[2, 5]"))),
         "lr_t_0": 2,
+        "lr_div_factor": draw(st.sampled_from((1, 25))),
         "lr_cooldown": draw(st.sampled_from(("0.2dur", "0.5dur", 1))),
         "method": draw(st.sampled_from(("epochs", "steps", "samples", "subset"))),
         "min_shared_steps": 1,
     }
 
 
+TIMES = st.sampled_from((0, "0.01dur", "3ba", "17ba", 2, 4, "0.2dur", "0.5dur", "0.9dur", "1dur"))
+INTERVALS = st.sampled_from(("1ba", "4ba", "1ep", "0.5ep", "0.1dur"))
+
+
+@st.composite
+def methods(draw: st.DrawFn) -> dict[str, Any]:
+    """Any set of methods, each with times of its own."""
+    chosen = draw(st.sets(st.sampled_from(("mixup", "swa", "progressive_resizing", "layer_freezing"))))
+    keys: dict[str, Any] = dict.fromkeys(chosen - {"mixup"}, True)
+    if "mixup" in chosen:
+        keys |= {"cutmix_alpha": 1.0, "mixup_off": draw(TIMES.filter(bool))}
+    if "swa" in chosen:
+        keys |= {"swa_start": draw(TIMES), "swa_end": draw(TIMES), "swa_interval": draw(INTERVALS)}
+    if "progressive_resizing" in chosen:
+        keys |= {f"progressive_resizing_{end}": draw(TIMES) for end in ("start", "end")}
+        keys["progressive_resizing_increment"] = draw(st.sampled_from((1, 2, 4)))
+    if "layer_freezing" in chosen:
+        keys |= {"layer_freezing_start": draw(TIMES), "layer_freezing_level": draw(st.sampled_from((0.5, 1)))}
+    return keys | {"scale_methods": draw(st.booleans())}
+
+
+def shareable_steps(one: Timeline, other: Timeline) -> int:
+    """All of the shorter run; with SWA but the last one, on which the pass over the data for its average follows."""
+    shorter = min(one.num_steps, other.num_steps)
+    return shorter - 1 if one.recipe.swa else shorter
+
+
 def common_steps(one: Timeline, other: Timeline) -> int:
-    """Step by step, the batches of samples by what is in them."""
+    """Step by step, in every value; the batches of samples by what is in them."""
     count = 0
-    for step in range(min(one.num_steps, other.num_steps)):
-        if one.rates(step, step + 1) != other.rates(step, step + 1) or batch(one, step) != batch(other, step):
+    for step in range(shareable_steps(one, other)):
+        if step_values(one, step, step + 1) != step_values(other, step, step + 1) or batch(one, step) != batch(
+            other, step
+        ):
             break
         count += 1
     return count
@@ -56,12 +87,18 @@ def batch(timeline: Timeline, step: int) -> tuple[object, ...]:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(keys=recipes(), ratios=st.lists(st.sampled_from((0.3, 0.5, 0.61, 0.75, 1)), min_size=2, max_size=4, unique=True))
+@given(
+    keys=recipes(),
+    more=st.one_of(st.just({}), methods()),
+    ratios=st.lists(st.sampled_from((0.3, 0.5, 0.61, 0.75, 1)), min_size=2, max_size=4, unique=True),
+)
 def test_runs_share_what_is_the_same_in_both_and_equal_numbers_mean_equal_steps(
-    plan: Planner, keys: dict[str, Any], ratios: list[float]
+    plan: Planner, keys: dict[str, Any], more: dict[str, Any], ratios: list[float]
 ) -> None:
+    if keys["lr_scheduler"] == "onecyclelr":
+        keys = keys | {"lr_warmup_epochs": 0}
     try:
-        timelines = plan(",".join(map(str, ratios)), **keys).timelines
+        timelines = plan(",".join(map(str, ratios)), **keys, **more).timelines
     except RecipeError:
         assume(False)
     members = range(len(timelines))
@@ -70,7 +107,7 @@ def test_runs_share_what_is_the_same_in_both_and_equal_numbers_mean_equal_steps(
         branches = find_branches(timelines, (first, second), 0, 1)
         shared = [branch.stop_step for branch in branches if branch.num_members == 2]
         assert shared == ([common] if common else [])
-        for stop in range(1, min(timelines[first].num_steps, timelines[second].num_steps) + 1):
+        for stop in range(1, shareable_steps(timelines[first], timelines[second]) + 1):
             if timelines[first].prefix(stop) == timelines[second].prefix(stop):
                 assert stop <= common
         plateau = min(timelines[first], timelines[second], key=lambda timeline: timeline.num_steps).plateau_steps
@@ -122,3 +159,30 @@ def test_a_warm_up_that_follows_the_run_leaves_no_plateau_even_where_it_rounds_t
     made = plan("0.3,0.5", epochs=6, batch_size=334, lr_scheduler="multisteplr", **keys)
     assert [timeline.lengths.warmup_steps for timeline in made.timelines] == [0, 1]
     assert [timeline.plateau_steps for timeline in made.timelines] == [0, 0]
+
+
+# How a plateau of 80 % of the run is shared with a run twice as long, by the method's times.
+@pytest.mark.parametrize(
+    ("keys", "shared"),
+    [
+        ({"swa": True, "swa_start": "0.7dur"}, 139),  # the first average, after 140 steps
+        ({"swa": True, "swa_start": 14, "swa_end": 16}, 161),  # the same in both: up to the cool-down
+        ({"swa": True, "swa_start": 10, "swa_end": "0.7dur"}, 149),  # what the longer run averages beyond it
+        ({"swa": True, "swa_start": 10, "swa_interval": "0.1dur"}, 119),  # the second average
+        ({"swa": True, "swa_start": 14, "swa_end": 16, "scale_methods": True}, 139),
+        ({"mixup_alpha": 0.2}, 161),
+        ({"mixup_alpha": 0.2, "mixup_off": "0.3dur"}, 60),
+        ({"mixup_alpha": 0.2, "mixup_off": 6}, 161),
+        ({"progressive_resizing": True}, 130),  # 4 pixels to 8, half-way between 0.5dur and 0.8dur
+        ({"progressive_resizing": True, "progressive_resizing_start": 3, "progressive_resizing_end": 5}, 161),
+        ({"layer_freezing": True}, 110),  # from 0.5dur, at the first epoch after it
+        ({"layer_freezing": True, "layer_freezing_start": 4}, 50),
+        ({"model_ema": True}, 161),
+    ],
+)
+def test_how_far_a_method_lets_a_plateau_be_shared(plan: Planner, keys: dict[str, Any], shared: int) -> None:
+    made = plan("1,2", lr_scheduler="wsd", epochs=20, batch_size=100, min_shared_steps=1, **keys)
+    short, _ = made.timelines
+    [branch, *_] = find_branches(made.timelines, (0, 1), 0, 1)
+    assert (branch.stop_step, branch.num_members) == (shared, 2)
+    assert short.plateau_steps == shared

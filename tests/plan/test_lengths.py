@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.plan.lengths import Lengths, measure, steps_in_epoch
+from sweep.plan.lengths import Lengths, batches_before, measure, steps_in_epoch
 from sweep.recipe.duration import Ratio
 from sweep.recipe.schema import Recipe
 
@@ -128,3 +128,25 @@ def test_a_fractional_warm_up_is_exact_before_it_is_rounded() -> None:
     run = lengths("10", lr_warmup_epochs=0.55, **keys)
     assert run.dilation.baseline_warmup_steps == 6  # 5.5
     assert run.warmup_steps == 55
+
+
+@given(
+    examples=st.integers(1, 2000),
+    batch_size=st.integers(1, 300),
+    accumulated=st.integers(1, 8),
+    steps=st.integers(1, 40),
+)
+def test_steps_over_several_batches_take_the_batches_of_their_epochs_in_order(
+    examples: int, batch_size: int, accumulated: int, steps: int
+) -> None:
+    keys = {"batch_size": batch_size, "gradient_accumulation_steps": accumulated}
+    run = lengths(examples=examples, epochs=3, **keys)
+    whole = lengths(examples=examples, epochs=3, batch_size=batch_size * accumulated)
+    assert run.num_steps == whole.num_steps
+    recipe = Recipe.model_validate({"model": "small_cnn", "dataset": "digits", "epochs": 3, **keys})
+    per_epoch = ceil(Fraction(examples, batch_size))
+    first, last = (batches_before(recipe, examples, step) for step in (steps, steps + 1))
+    epoch, index = divmod(steps, run.steps_per_epoch)
+    assert first == epoch * per_epoch + min(index * accumulated, per_epoch)
+    is_last = index == run.steps_per_epoch - 1
+    assert last - first == (per_epoch - index * accumulated if is_last else accumulated)

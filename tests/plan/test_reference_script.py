@@ -20,6 +20,7 @@ from sweep.plan.scaled import ScaledRecipe, scale
 from sweep.plan.timeline import Timeline
 from sweep.recipe.duration import Ratio
 from sweep.recipe.library import LoadedRecipe, load_recipe, parse_settings
+from sweep.recipe.schedule import SCHEDULES
 from sweep.recipe.schema import Recipe
 
 Keys = dict[str, Any]
@@ -29,9 +30,13 @@ EXAMPLES = 1000
 
 # The script's options as its parser has them.
 SIZES = ("train-crop-size", "val-resize-size", "val-crop-size")
-INTEGERS = ("batch-size", "epochs", "lr-warmup-epochs", "lr-step-size", *SIZES)
-NUMBERS = ("lr", "momentum", "weight-decay", "label-smoothing", "lr-warmup-decay", "lr-gamma", "lr-min")
-TEXTS = ("data-path", "model", "opt", "lr-scheduler", "lr-warmup-method")
+INTEGERS = ("batch-size", "epochs", "lr-warmup-epochs", "lr-step-size", "model-ema-steps", *SIZES)
+NUMBERS = (
+    *("lr", "momentum", "weight-decay", "label-smoothing", "lr-warmup-decay", "lr-gamma", "lr-min"),
+    *("norm-weight-decay", "clip-grad-norm", "random-erase", "mixup-alpha", "cutmix-alpha", "model-ema-decay"),
+)
+TEXTS = ("data-path", "model", "opt", "lr-scheduler", "lr-warmup-method", "auto-augment")
+FLAGS = ("amp", "model-ema")
 
 
 def parsed(command: str) -> argparse.Namespace:
@@ -42,6 +47,8 @@ def parsed(command: str) -> argparse.Namespace:
     for kind, names in ((int, INTEGERS), (float, NUMBERS), (str, TEXTS)):
         for name in names:
             parser.add_argument(f"--{name}", type=kind)
+    for name in FLAGS:
+        parser.add_argument(f"--{name}", action="store_true")
     parser.set_defaults(lr_step_size=30, lr_gamma=0.1, lr_min=0.0)
     parser.set_defaults(lr_warmup_epochs=0, lr_warmup_method="constant", lr_warmup_decay=0.01)
     return parser.parse_args(words[2:])
@@ -188,10 +195,21 @@ def test_every_key_of_a_recipe_is_passed_on_or_known_not_to_be() -> None:
         "threads": "no matter of the training",
         "workers": "the same",
         "price": "the same",
+        "gradient_accumulation_steps": "refused unless it is the default",
+        "mixup_off": "refused where images are mixed",
+        "channels_last": "said as a difference",
+        "compile": "said as a difference",
+        "scale_methods": "the times are those of the scaled run",
+        "metric": "the script tells both",
+        "mode": "goes with it",
     }
+    known |= dict.fromkeys(("swa", "progressive_resizing", "layer_freezing"), "refused")
+    refused = ("swa_", "progressive_resizing_", "layer_freezing_")
+    known |= {key: "read with what is refused" for key in Recipe.model_fields if key.startswith(refused)}
+    known |= dict.fromkeys(("task", "task_args", "command", "metrics", "resume_args", "time_limit"), "refused")
     of_other_schedulers = {"lr_milestones", "lr_t_0", "lr_t_mult", "lr_power", "lr_start_factor", "lr_end_factor"}
-    of_other_schedulers |= {"lr_cooldown", "lr_cooldown_shape"}
-    passed = {name.replace("-", "_") for name in (*INTEGERS, *NUMBERS, *TEXTS)}
+    of_other_schedulers |= {"lr_cooldown", "lr_cooldown_shape"} | SCHEDULES["onecyclelr"].keys
+    passed = {name.replace("-", "_") for name in (*INTEGERS, *NUMBERS, *TEXTS, *FLAGS)}
     assert set(Recipe.model_fields) == known.keys() | of_other_schedulers | passed
 
 
@@ -202,6 +220,81 @@ def test_the_classic_recipe_of_imagenet_is_its_command_at_any_ratio() -> None:
         "--momentum 0.9 --weight-decay 0.0001 --label-smoothing 0.0 --lr-scheduler steplr --lr-step-size 15 "
         "--lr-gamma 0.1 --train-crop-size 224 --val-resize-size 256 --val-crop-size 224"
     )
+
+
+METHODS: Keys = {
+    "norm_weight_decay": 0.0,
+    "clip_grad_norm": 1.5,
+    "auto_augment": "ta_wide",
+    "random_erase": 0.1,
+    "mixup_alpha": 0.2,
+    "cutmix_alpha": 1.0,
+    "amp": "fp16",
+    "model_ema": True,
+    "model_ema_steps": 16,
+}
+
+
+def test_methods_are_told_under_the_scripts_names() -> None:
+    run = scaled("0.5", epochs=20, lr_scheduler="cosineannealinglr", dataset="CIFAR10", **METHODS)
+    command = command_line(run)
+    assert command.endswith(
+        "--lr-min 0.0 --norm-weight-decay 0.0 --clip-grad-norm 1.5 --auto-augment ta_wide --random-erase 0.1 "
+        "--mixup-alpha 0.2 --cutmix-alpha 1.0 --amp --model-ema --model-ema-steps 16 --model-ema-decay 0.99999"
+    )
+    told = parsed(command)
+    assert {key: getattr(told, key) for key in METHODS} == METHODS | {"amp": True}
+
+
+def test_the_scripts_average_forgets_an_update_what_the_runs_does() -> None:
+    run = scaled("0.25", epochs=40, lr_scheduler="cosineannealinglr", model_ema=True, model_ema_decay=0.999)
+    told = parsed(command_line(run))
+    forgets = (1 - told.model_ema_decay) * 10 * 32 / told.epochs  # by the script's adjustment, on one GPU
+    assert forgets == pytest.approx((1 - 0.999) * 10 * 32 / 40)
+
+
+def test_what_is_off_or_at_the_scripts_default_is_not_told() -> None:
+    command = command_line(scaled(lr_scheduler="cosineannealinglr", model_ema_steps=16, mixup_off=3, swa_start=2))
+    assert not {"ema", "mixup", "amp", "augment", "clip", "norm"} & set(command.replace("-", " ").split())
+
+
+def test_what_the_script_does_otherwise_with_methods_is_said() -> None:
+    keys = {"lr_scheduler": "cosineannealinglr", "lr_interval": "epoch", "channels_last": True, "compile": True}
+    found = differences(scaled(**keys, model_ema=True))
+    assert [text for text in found if "every 32 steps" in text and "first step of each epoch" in text]
+    assert [text for text in found if "EMA" in text]
+    assert [text.split(":")[0] for text in found if "another speed" in text] == [
+        "the script has no channels_last",
+        "the script has no compile",
+    ]
+    assert not [text for text in differences(scaled(lr_scheduler="cosineannealinglr")) if "average" in text]
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "fix"),
+    [
+        ({"gradient_accumulation_steps": 2}, "gradient_accumulation_steps", "--set gradient_accumulation_steps=1"),
+        (
+            {"mixup_alpha": 0.2, "mixup_off": "0.9dur"},
+            "mixup_off",
+            "--set mixup_alpha=0 --set cutmix_alpha=0, or leave mixup_off out",
+        ),
+        ({"swa": True}, "swa", "--set swa=false"),
+        ({"progressive_resizing": True}, "progressive_resizing", "--set progressive_resizing=false"),
+        ({"layer_freezing": True}, "layer_freezing", "--set layer_freezing=false"),
+        ({"amp": "bf16"}, "amp", "--set amp=fp16, or --set amp=none"),
+        ({"lr_scheduler": "onecyclelr"}, "lr_scheduler", None),
+    ],
+)
+def test_a_method_that_the_script_does_not_have_is_refused(keys: Keys, key: str, fix: str | None) -> None:
+    assert complaints(scaled(**{"lr_scheduler": "cosineannealinglr"} | keys)) == {key: fix}
+
+
+def test_a_task_of_ones_own_is_refused() -> None:
+    recipe = Recipe(task="mine:make_task", lr_scheduler="cosineannealinglr")
+    run = scale(LoadedRecipe(recipe, "r", Path("r.yaml"), {"task": "r.yaml:1"}), Ratio.parse("1"), EXAMPLES)
+    [problem] = reasons(run)
+    assert (problem.where, problem.key) == ("r.yaml:1", "task")
 
 
 def test_a_small_stem_is_refused() -> None:

@@ -16,11 +16,13 @@ from sweep.plan.recipe_text import to_yaml
 from sweep.plan.scaled import ScaledRecipe, scale
 from sweep.plan.stages import make_plan
 from sweep.plan.timeline import Timeline
+from sweep.plan.values import step_values
+from sweep.recipe.check import check_recipe
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import Ratio
 from sweep.recipe.library import LoadedRecipe, load_recipe, shipped_recipes
 from sweep.recipe.schedule import SCHEDULES
-from sweep.recipe.schema import Recipe, check_recipe
+from sweep.recipe.schema import Recipe
 from sweep.recipe.strict_yaml import read_mapping
 
 Keys = dict[str, Any]
@@ -76,6 +78,7 @@ OF_SCHEDULERS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "polynomiallr": {"lr_power": st.floats(0.1, 4)},
     "constantlr": {},
     "wsd": {"lr_cooldown": TIMES, "lr_cooldown_shape": st.sampled_from(["linear", "1-sqrt"]), "lr_min": FLOORS},
+    "onecyclelr": {"lr_pct_start": st.floats(0, 1), "lr_anneal": st.sampled_from(["cos", "linear"])},
 }
 
 
@@ -180,6 +183,83 @@ def test_scaling_twice_by_whole_lengths_is_scaling_once(scheduler: str, data: st
     assert (one.rates(0, steps) == other.rates(0, steps)).all()
 
 
+METHODS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "mixup": {"cutmix_alpha": st.just(0.3), "mixup_off": TIMES},
+    "swa": {
+        "swa": st.just(True),
+        "swa_start": TIMES,
+        "swa_end": st.one_of(TIMES, st.just("1dur")),
+        "swa_interval": TIMES,
+    },
+    "progressive_resizing": {
+        "progressive_resizing": st.just(True),
+        "progressive_resizing_start": TIMES,
+        "progressive_resizing_end": st.one_of(TIMES, st.just("1dur")),
+        "progressive_resizing_increment": st.sampled_from([1, 2, 3]),
+    },
+    "layer_freezing": {
+        "layer_freezing": st.just(True),
+        "layer_freezing_start": TIMES,
+        "layer_freezing_level": st.floats(0, 1),
+    },
+    "onecyclelr": {"lr_scheduler": st.just("onecyclelr"), "lr_pct_start": st.floats(0, 1)},
+}
+
+
+@st.composite
+def with_methods(draw: st.DrawFn) -> tuple[LoadedRecipe, int]:
+    """A recipe of any set of methods, and the number of examples that it trains on."""
+    chosen = draw(st.sets(st.sampled_from(sorted(METHODS)), min_size=1))
+    keys: Keys = {"epochs": draw(st.integers(1, 20)), "batch_size": draw(st.sampled_from([1, 4]))}
+    keys |= {"method": draw(st.sampled_from(["epochs", "steps"])), "scale_methods": draw(st.booleans())}
+    for name in sorted(chosen):
+        keys |= {key: draw(values) for key, values in METHODS[name].items()}
+    return loaded(**keys), draw(st.integers(2, 12))
+
+
+@given(data=st.data())
+def test_methods_do_in_a_scaled_recipe_what_they_do_at_the_ratio(data: st.DataObject) -> None:
+    baseline, examples = data.draw(with_methods())
+    scaled = scaled_or_refused(baseline, data.draw(ratios(baseline)), examples)
+    if scaled is None:
+        return
+    asked, alone = runs(scaled, examples)
+    assert step_values(alone, 0, alone.num_steps) == step_values(asked, 0, asked.num_steps)
+    again = scale(read_back(scaled), ONE, examples)
+    assert (again.recipe, again.keys) == (scaled.recipe, scaled.keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "text"),
+    [
+        ({"swa": True}, "swa_start", "0.7dur"),
+        ({"swa": True}, "swa_interval", "1ep"),
+        ({"swa": True, "swa_start": 4}, "swa_start", "4ep"),
+        ({"swa": True, "swa_start": 4, "scale_methods": True}, "swa_start", "2ep"),
+        ({"swa": True, "scale_methods": True}, "swa_interval", "0.5ep"),
+        ({"swa": True, "swa_start": "1000ba"}, "swa_start", "1000ba"),
+        ({"swa": True, "swa_start": "1001ba", "scale_methods": True}, "swa_start", "5.005ep"),
+        ({"mixup_alpha": 0.2, "mixup_off": 5}, "mixup_off", "5ep"),
+        ({"mixup_alpha": 0.2, "mixup_off": 5, "scale_methods": True}, "mixup_off", "2.5ep"),
+        ({"model_ema": True}, "model_ema_decay", "0.99999"),
+        ({"model_ema": True, "model_ema_decay": 0.9}, "model_ema_decay", "0.95"),
+    ],
+)
+def test_the_methods_of_half_of_twenty_epochs_are_written_exactly(keys: Keys, key: str, text: str) -> None:
+    scaled = scale(loaded(epochs=20, batch_size=10, **keys), Ratio.parse("0.5"), 1000)
+    assert str(getattr(scaled.recipe, key)) == text
+    assert key in scaled.keys or key not in keys
+
+
+def test_an_average_that_begins_with_another_warm_up_cannot_be_said() -> None:
+    baseline = loaded(epochs=20, batch_size=10, model_ema=True, lr_warmup_epochs="0.1dur")
+    with pytest.raises(RecipeError, match=r"model_ema: ratio 0.5: its average begins .* at step 200, and no recipe"):
+        scale(baseline, Ratio.parse("0.5"), 1000)
+    assert scale(baseline, ONE, 1000).recipe == baseline.recipe
+    kept = loaded(epochs=20, batch_size=10, model_ema=True, lr_warmup_epochs=2)
+    assert scale(kept, Ratio.parse("0.5"), 1000).lengths.warmup_steps == 200
+
+
 @pytest.mark.parametrize("name", shipped_recipes())
 @pytest.mark.parametrize("ratio", ["0.5", "1/3", "1.5"])
 def test_a_shipped_recipe_is_scaled_to_the_last_bit(name: str, ratio: str) -> None:
@@ -244,6 +324,15 @@ def test_gamma_of_an_exponential_decays_as_far_in_half_the_epochs() -> None:
     keys = {"lr_scheduler": "exponentiallr", "lr_gamma": 0.9, "lr_warmup_epochs": 2}
     scaled = scale(loaded(epochs=20, **keys), Ratio.parse("0.5"), 1000)
     assert scaled.recipe.lr_gamma == pytest.approx(0.9 ** (18 / 8), rel=1e-15)
+
+
+def test_a_task_of_ones_own_is_scaled_with_its_arguments(load: Loader) -> None:
+    arguments = {"width": 3, "names": ["a b", "null"], "deep": {"rate": 0.5, "on": True, "none": None}}
+    recipe = Recipe(task="mine:make_task", task_args=arguments, epochs=20, metric="perplexity", mode="min")
+    scaled = scale(LoadedRecipe(recipe, "r", Path("r.yaml"), {}), Ratio.parse("0.5"), 1000)
+    assert read_back(scaled).recipe == scaled.recipe
+    assert scaled.recipe.task_args == arguments
+    assert not {"model", "dataset"} & set(scaled.keys)
 
 
 def test_what_a_reader_elsewhere_could_take_otherwise_is_written_out() -> None:

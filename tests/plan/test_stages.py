@@ -88,6 +88,26 @@ def test_a_stages_id_outlives_its_grid(plan: Planner) -> None:
     assert len(set(ids)) == len(ids)
 
 
+@pytest.mark.parametrize(
+    ("keys", "ids"),
+    [
+        (
+            {"lr_scheduler": "wsd", "method": "steps"},
+            ["9893b5fa4fe1fae4", "3cdcba571a573a2c", "033141b31d643a8d"],
+        ),
+        (
+            {"lr_scheduler": "multisteplr", "lr_milestones": "[3, 8]", "lr_interval": "epoch", "method": "samples"},
+            ["e49bc8ebd6412891", "d07a993c55b71f93", "56372dd68870cecd"],
+        ),
+    ],
+)
+def test_stages_have_the_ids_that_they_have_in_old_journals(
+    plan: Planner, keys: dict[str, str], ids: list[str]
+) -> None:
+    made = plan("0.5,1", epochs=10, batch_size=100, min_shared_steps=1, lr_warmup_epochs=1, **keys)
+    assert [stage.id for stage in sorted(made.stages, key=lambda stage: (stage.start_step, stage.stop_step))] == ids
+
+
 def test_what_is_missing_begins_where_there_is_a_state(plan: Planner) -> None:
     small, large = plan("0.5,1", **WSD), plan("0.5,1,2", **WSD)
     stages = {(stage.start_step, stage.stop_step): stage.id for stage in small.stages}

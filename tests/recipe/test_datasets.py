@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.recipe.datasets import DATASETS, IMAGE_SUFFIXES, DataFile
+from sweep.recipe.data_files import DataFile
+from sweep.recipe.datasets import DATASETS
+from sweep.recipe.image_lists import IMAGE_SUFFIXES
 
 
 @pytest.fixture
@@ -116,6 +118,42 @@ def test_the_sums_of_cifar10_are_torchvisions():
     theirs = dict(CIFAR10.train_list + CIFAR10.test_list) | {CIFAR10.meta["filename"]: CIFAR10.meta["md5"]}
     assert {file.path: file.md5 for file in DATASETS["CIFAR10"].files} == theirs
     assert DATASETS["CIFAR10"].root(Path("data")) == Path("data") / CIFAR10.base_folder
+
+
+def known_md5(name, attribute="md5"):
+    return {file.path: getattr(file, attribute) for file in DATASETS[name].files}
+
+
+def test_the_sums_of_the_other_datasets_are_torchvisions():
+    from torchvision.datasets import CIFAR100, KMNIST, STL10, SVHN
+
+    theirs = dict(CIFAR100.train_list + CIFAR100.test_list) | {CIFAR100.meta["filename"]: CIFAR100.meta["md5"]}
+    assert known_md5("CIFAR100") == theirs
+    assert DATASETS["CIFAR100"].root(Path("data")) == Path("data") / CIFAR100.base_folder
+    assert known_md5("KMNIST", "packed_md5") == dict(KMNIST.resources)
+    assert known_md5("SVHN") == {file: md5 for _, file, md5 in (SVHN.split_list[part] for part in ("train", "test"))}
+    labelled = dict(STL10.train_list + STL10.test_list)
+    assert known_md5("STL10") == {name: md5 for name, md5 in labelled.items() if name != "unlabeled_X.bin"}
+    assert DATASETS["STL10"].root(Path("data")) == Path("data") / STL10.base_folder
+
+
+def test_the_files_of_the_mnist_family_have_the_sizes_of_what_they_hold():
+    for name in ("MNIST", "FashionMNIST", "KMNIST"):
+        dataset = DATASETS[name]
+        sizes = [file.num_bytes for file in dataset.files]
+        counts = (dataset.num_train, dataset.num_eval)
+        assert sizes == [size for count in counts for size in (16 + count * 28 * 28, 8 + count)]
+
+
+def test_every_name_is_a_class_of_torchvision_that_takes_the_splits_it_is_asked_for():
+    """Each fails for want of files, never for a wrong argument."""
+    from torchvision import datasets
+
+    for name, dataset in DATASETS.items():
+        if dataset.is_in_torchvision:
+            for split in dataset.splits:
+                with pytest.raises(RuntimeError, match="not found"):
+                    getattr(datasets, name)("nowhere", **split, download=False)
 
 
 def test_the_suffixes_of_images_are_torchvisions():

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from sweep.recipe.check import check_recipe
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.json_schema import recipe_schema, recipe_schema_text
 from sweep.recipe.library import shipped_recipes
 from sweep.recipe.schedule import SCHEDULES
-from sweep.recipe.schema import Recipe, check_recipe
+from sweep.recipe.schema import Recipe
 from sweep.recipe.strict_yaml import read_mapping
 
 SCHEMA = recipe_schema()
@@ -56,24 +57,37 @@ def test_a_time_says_its_units(name):
 
 def test_only_a_time_says_units():
     times = [name for name, key in SCHEMA["properties"].items() if "optimizer steps" in key["description"]]
-    assert times == ["epochs", "lr_warmup_epochs", "lr_step_size", "lr_milestones", "lr_t_0", "lr_cooldown"]
+    of_methods = ["mixup_off", "swa_start", "swa_end", "swa_interval"]
+    of_methods += ["progressive_resizing_start", "progressive_resizing_end", "layer_freezing_start"]
+    of_schedules = ["lr_warmup_epochs", "lr_step_size", "lr_milestones", "lr_t_0", "lr_cooldown"]
+    assert times == ["epochs", *of_schedules, *of_methods]
+
+
+def names_of(key):
+    """The list that a key's value is one of; None where it is no name."""
+    schemas = [SCHEMA["properties"][key], *SCHEMA["properties"][key].get("anyOf", [])]
+    return next((schema["enum"] for schema in schemas if "enum" in schema), None)
+
+
+LISTS = {key: names for key in SCHEMA["properties"] if (names := names_of(key))}
 
 
 def test_a_key_that_names_one_of_a_list_has_the_list():
-    lists = {name: key["enum"] for name, key in SCHEMA["properties"].items() if "enum" in key}
+    lists = LISTS
     assert lists["dataset"] == list(DATASETS)
     assert lists["lr_scheduler"] == list(SCHEDULES)
     assert lists["method"] == ["epochs", "steps", "samples", "subset"]
     assert {"model", "opt", "lr_interval", "lr_warmup_method", "lr_step_origin", "lr_cooldown_shape"} < lists.keys()
 
 
-@pytest.mark.parametrize("key", [key for key, value in SCHEMA["properties"].items() if "enum" in value])
+@pytest.mark.parametrize("key", LISTS)
 def test_the_loader_takes_the_names_of_the_list_and_no_other(key):
-    demands = {"lr_milestones": [1], "lr_t_0": 1, "epochs": 8, "model": "resnet18"}
-    for name in SCHEMA["properties"][key]["enum"]:
-        recipe = check_recipe(MINIMAL | demands | {key: name}, {}, "recipe")
+    demands = {"lr_milestones": [1], "lr_t_0": 1, "epochs": 8, "model": "resnet18", "dataset": "CIFAR10"}
+    minimal = {"task": "mine:make_task", "metric": "perplexity"} if key == "mode" else MINIMAL | demands
+    for name in LISTS[key]:
+        recipe = check_recipe(minimal | {key: name}, {}, "recipe")
         assert isinstance(recipe, Recipe), recipe
-    assert complaints(**{key: "no such name"}) == [key]
+    assert set(complaints(**{key: "no such name"})) == {key}
     assert not isinstance(check_recipe(MINIMAL | {key: "no such name"}, {}, "recipe"), Recipe)
 
 
@@ -89,7 +103,7 @@ def test_every_default_is_the_schemas_and_valid():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("dataset", "MNIST"),
+        ("dataset", "MNISTS"),
         ("model", "resnet"),
         ("epochs", True),
         ("epochs", "5 epochs"),
@@ -121,11 +135,36 @@ def test_a_scheduler_demands_its_keys(name):
     assert complaints(lr_scheduler=name, lr_milestones=[30], lr_t_0=3) == []
 
 
-def test_the_required_keys_are_the_loaders():
-    assert [error.message for error in VALIDATOR.iter_errors({})] == [
-        "'model' is a required property",
-        "'dataset' is a required property",
-    ]
+KIND_KEYS = {
+    "model": "small_cnn",
+    "dataset": "digits",
+    "task": "mine:make",
+    "command": "python train.py {epochs} {output_dir}",
+    "task_args": {"width": 3},
+    "metrics": {"accuracy": "acc ([0-9.]+)"},
+    "resume_args": "--resume {output_dir}/last",
+    "time_limit": 60,
+}
+
+
+def of_one_mind(keys):
+    """Whether a recipe of these keys is one, as the schema and the loader say."""
+    taken = isinstance(check_recipe(keys, {}, "recipe"), Recipe)
+    assert (list(VALIDATOR.iter_errors(keys)) == []) == taken, keys
+    return taken
+
+
+def test_a_recipe_is_of_one_kind():
+    for keys in ({"model": "small_cnn", "dataset": "digits"}, {"task": "mine:make"}, {"command": "train {epochs}"}):
+        assert of_one_mind(keys)
+    for keys in ({}, {"model": "small_cnn"}, {"dataset": "digits"}, {"task": "mine:make", "command": "train {epochs}"}):
+        assert not of_one_mind(keys)
+    assert of_one_mind({"model": None, "dataset": None, "task": "mine:make", "metrics": {}})
+
+
+@given(st.sets(st.sampled_from(sorted(KIND_KEYS))), st.sets(st.sampled_from(["model", "dataset", "task", "command"])))
+def test_schema_and_loader_agree_on_the_keys_of_each_kind(names, empty):
+    of_one_mind({name: None if name in empty else KIND_KEYS[name] for name in names})
 
 
 SCALARS = st.one_of(

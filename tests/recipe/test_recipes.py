@@ -111,7 +111,7 @@ def test_a_mistake_is_named_with_file_line_and_key(problems, line, words):
     [
         ("dataset: FashionMnist", "unknown dataset 'FashionMnist'; did you mean 'FashionMNIST'?"),
         ("dataset: 3", "dataset: should be a valid string, not 3"),
-        ("", "dataset: missing: a recipe must name it"),
+        ("", "dataset: missing: a recipe must name it, or have a task or a command"),
     ],
 )
 def test_a_dataset_that_is_not_known_is_named(problems, lines, words):
@@ -402,7 +402,10 @@ def test_the_fingerprint_of_a_recipe_is_what_it_was_when_its_results_were_writte
 
 
 # How a baseline is scaled and repeated, where it runs and what that costs make it no other baseline.
-SAME_BASELINE = {"method", "seed", "min_shared_steps", "threads", "workers", "price", "data_path"}
+SAME_BASELINE = {"method", "seed", "min_shared_steps", "threads", "workers", "price", "data_path"} | {
+    "resume_args",
+    "time_limit",
+}
 
 # A value for every key that is not its default.
 OTHER = {
@@ -446,16 +449,68 @@ OTHER = {
     "threads": 1,
     "workers": 1,
     "price": 1,
+    "lr_pct_start": 0.2,
+    "lr_div_factor": 10,
+    "lr_final_div_factor": 100,
+    "lr_anneal": "linear",
+    "lr_cycle_momentum": "false",
+    "lr_base_momentum": 0.8,
+    "lr_max_momentum": 0.9,
+    "gradient_accumulation_steps": 2,
+    "clip_grad_norm": 1,
+    "norm_weight_decay": 0,
+    "amp": "bf16",
+    "channels_last": "true",
+    "compile": "true",
+    "auto_augment": "ra",
+    "random_erase": 0.1,
+    "mixup_alpha": 0.2,
+    "cutmix_alpha": 1,
+    "mixup_off": 3,
+    "model_ema": "true",
+    "model_ema_steps": 1,
+    "model_ema_decay": 0.9,
+    "swa": "true",
+    "swa_start": "0.5dur",
+    "swa_end": "1dur",
+    "swa_interval": "10ba",
+    "progressive_resizing": "true",
+    "progressive_resizing_initial_scale": 0.75,
+    "progressive_resizing_start": 0,
+    "progressive_resizing_end": "1dur",
+    "progressive_resizing_increment": 1,
+    "layer_freezing": "true",
+    "layer_freezing_start": 3,
+    "layer_freezing_level": 0.5,
+    "scale_methods": "true",
+    "task": "other:make_task",
+    "task_args": "{width: 3}",
+    "command": "python train.py --epochs {epochs}",
+    "metrics": "{accuracy: 'top1 ([0-9.]+)'}",
+    "resume_args": "--resume",
+    "time_limit": 60,
+    "metric": "top5",
+    "mode": "min",
 }
 # What a changed key needs beside it: a stem, a network that has one.
-BESIDE = {"stem": "model=resnet18"}
+BESIDE = {
+    "stem": ["model=resnet18"],
+    "mode": ["metric=perplexity"],
+    "auto_augment": ["dataset=MNIST"],
+}
+# Recipes of other kinds, for the keys that only those have.
+TASK = "task: mine:make_task\n"
+COMMAND = "command: train --epochs {epochs} --to {output_dir}\n"
+KIND = {"task": TASK, "task_args": TASK, "metric": TASK, "mode": TASK} | dict.fromkeys(
+    ("command", "metrics", "resume_args", "time_limit"), COMMAND
+)
 
 
 @pytest.mark.parametrize("key", Recipe.model_fields)
 def test_the_fingerprint_changes_with_every_key_that_changes_the_training(load, key):
-    beside = [BESIDE[key]] if key in BESIDE else []
-    changed = load(MINIMAL, f"{key}={OTHER[key]}", *beside).recipe
-    baseline = load(MINIMAL, *beside).recipe
+    text, beside = KIND.get(key, MINIMAL), BESIDE.get(key, [])
+    changed = load(text, f"{key}={OTHER[key]}", *beside).recipe
+    baseline = load(text, *beside).recipe
     assert getattr(changed, key) != getattr(baseline, key)
     assert (changed.fingerprint == baseline.fingerprint) == (key in SAME_BASELINE)
     assert list(changed.differences(baseline.model_dump(mode="json"))) == ([] if key in SAME_BASELINE else [key])
@@ -488,7 +543,7 @@ def test_a_recipe_is_frozen(load):
     )
 )
 def test_any_values_make_a_recipe_or_are_refused(values):
-    from sweep.recipe.schema import check_recipe
+    from sweep.recipe.check import check_recipe
 
     checked = check_recipe({"model": "small_cnn", "dataset": "digits"} | values, {}, "r.yaml")
     assert isinstance(checked, Recipe) or all(str(problem).startswith("r.yaml: ") for problem in checked)
@@ -576,3 +631,38 @@ def test_any_settings_are_read_or_refused_by_option(texts):
     except UsageError as refused:
         problems = refused.problems
     assert all(problem.where == "--set" for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "message"),
+    [
+        ("", "model", "missing: a recipe must name it, or have a task or a command"),
+        (TASK + "model: resnet18\n", "model", "a task brings its own: remove one of them"),
+        (COMMAND + "dataset: digits\n", "dataset", "a command brings its own: remove one of them"),
+        (TASK + COMMAND, "command", "a recipe has a task or a command, not both"),
+        (MINIMAL + "time_limit: 3\n", "time_limit", "of a recipe with a command, which this is not"),
+        (COMMAND + "task_args: {width: 3}\n", "task_args", "of a recipe with a task, which this is not"),
+        ("task: make_task\n", "task", "write module:function"),
+        (TASK + "progressive_resizing: true\n", "progressive_resizing", "the images of a task, if any, are not known"),
+        (TASK + "mixup_alpha: 0.2\n", "mixup_alpha", "the targets of a task are not known to be classes"),
+        (TASK + "cutmix_alpha: 1\n", "cutmix_alpha", "the targets of a task are not known to be classes"),
+        (MINIMAL + "model_ema: true\nswa: true\n", "swa", "model_ema deploys other weights: leave one of them out"),
+        (COMMAND + "progressive_resizing: true\n", "progressive_resizing", "the images of a command, if any, are not"),
+        (MINIMAL + "metric: loss\n", "metric", "less loss is better: write mode: min"),
+        (MINIMAL + "mode: min\n", "mode", "more accuracy is better: write mode: max"),
+        (MINIMAL + "metric: top5\n", "metric", "'top5' is not measured here: accuracy or loss"),
+    ],
+)
+def test_a_recipe_is_of_one_kind_and_judged_by_what_it_measures(load, text, key, message):
+    with pytest.raises(RecipeError) as caught:
+        load(text or "epochs: 3\n")
+    assert [problem.message for problem in caught.value.problems if problem.key == key and message in problem.message]
+
+
+def test_a_recipe_says_its_kind(load):
+    assert [load(text).recipe.kind for text in (MINIMAL, TASK, COMMAND)] == ["builtin", "task", "command"]
+
+
+def test_recipes_with_mappings_can_be_keys_of_a_dict(load):
+    recipe = load(TASK, "task_args={width: 3}").recipe
+    assert {recipe: 1}[load(TASK, "task_args={width: 3}").recipe] == 1

@@ -224,6 +224,84 @@ def test_warm_restarts_agree_with_torchs_of_the_scaled_first_cycle(data: st.Data
     assert_same_rates(rates(run), theirs)
 
 
+def torchs_one_cycle(run: Timeline, optimizer_class: str = "SGD") -> tuple[list[float], list[float]]:
+    """Rates and momenta of torch's OneCycleLR; its last step has the value that ours has after it, so one step more."""
+    import torch
+    from torch.optim.lr_scheduler import OneCycleLR
+
+    recipe, num_steps = run.recipe, run.num_steps
+    # torch's rise ends a step before this share of all steps.
+    share = float((Fraction(repr(recipe.lr_pct_start)) * num_steps + 1) / (num_steps + 1))
+    optimizer = getattr(torch.optim, optimizer_class)([torch.nn.Parameter(torch.zeros(1))], lr=LR)
+    scheduler = OneCycleLR(
+        optimizer,
+        max_lr=LR,
+        total_steps=num_steps + 1,
+        pct_start=share,
+        anneal_strategy=recipe.lr_anneal,
+        cycle_momentum=recipe.lr_cycle_momentum,
+        base_momentum=recipe.lr_base_momentum,
+        max_momentum=recipe.lr_max_momentum,
+        div_factor=recipe.lr_div_factor,
+        final_div_factor=recipe.lr_final_div_factor,
+    )
+    found, momenta = [], []
+    for _ in range(num_steps):
+        [group] = optimizer.param_groups
+        found.append(group["lr"])
+        momenta.append(group["momentum"] if "momentum" in group else group["betas"][0])
+        optimizer.step()
+        scheduler.step()
+    return found, momenta
+
+
+@given(
+    args=lengths(),
+    keys=st.fixed_dictionaries(
+        {
+            "lr_pct_start": st.integers(1, 99).map(lambda percent: percent / 100),
+            "lr_div_factor": st.sampled_from([1, 10, 25]),
+            "lr_final_div_factor": st.sampled_from([1, 100, 1e4]),
+            "lr_anneal": st.sampled_from(["cos", "linear"]),
+            "lr_base_momentum": st.floats(0, 0.9),
+            "opt": st.sampled_from(["sgd", "adamw"]),
+        }
+    ),
+)
+def test_onecyclelr_and_its_momentum_agree_with_torchs_that_ends_a_step_later(args: Keys, keys: Keys) -> None:
+    run = timeline(**args, lr_scheduler="onecyclelr", **keys)
+    theirs, their_momenta = torchs_one_cycle(run, "AdamW" if keys["opt"] == "adamw" else "SGD")
+    assert_same_rates(rates(run), theirs)
+    momenta = run.momenta(0, run.num_steps)
+    assert momenta is not None
+    np.testing.assert_allclose(momenta, their_momenta, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("share", "first", "last"), [(0.0, 1.0, 1e-2), (1.0, 0.1, 1.0), (0.25, 0.1, 1e-2)])
+def test_onecyclelr_may_rise_or_fall_alone(share: float, first: float, last: float) -> None:
+    keys = {"lr_pct_start": share, "lr_div_factor": 10, "lr_final_div_factor": 10, "lr_anneal": "linear"}
+    run = timeline(epochs=2, lr_scheduler="onecyclelr", **keys)
+    assert rates(run)[0] == pytest.approx(LR * first)
+    assert alpha_1(run) == pytest.approx(last)
+    assert max(rates(run)) <= LR
+    if share == 0.25:
+        assert rates(run)[5] == LR
+        assert run.momenta(4, 7) == pytest.approx([0.87, 0.85, 0.85 + 0.1 / 15])
+
+
+def test_momentum_that_is_not_cycled_is_not_scheduled() -> None:
+    assert timeline(lr_scheduler="onecyclelr", lr_cycle_momentum=False).momenta(0, 3) is None
+    assert timeline(lr_scheduler="cosineannealinglr").momenta(0, 3) is None
+
+
+def test_with_lr_interval_epoch_momentum_too_changes_once_an_epoch() -> None:
+    run = timeline(epochs=3, lr_scheduler="onecyclelr", lr_interval="epoch")
+    momenta = run.momenta(0, 30)
+    assert momenta is not None
+    assert [len(set(momenta[start : start + 10])) for start in (0, 10, 20)] == [1, 1, 1]
+    assert len(set(momenta)) == 3
+
+
 def _whole_length(data: st.DataObject, args: Keys, from_warmup: bool) -> tuple[int, int, int, int]:
     """The run's length from its origin, what torch's origin is after ours, and `whole` of the length from there."""
     bare = timeline(**args).lengths
@@ -470,7 +548,7 @@ def test_scale_warmup_moves_the_ramp_its_end_and_the_origin_together(args: Keys)
     assert cosine.rates(warmup, warmup + 1)[0] == pytest.approx(LR, abs=1e-15)
 
 
-@given(args=warmed_up(), keys=dilating(*(set(SCHEDULES) - {"cosineannealingwarmrestarts"})))
+@given(args=warmed_up(), keys=dilating(*(set(SCHEDULES) - {"cosineannealingwarmrestarts", "onecyclelr"})))
 def test_the_rate_rises_in_the_warm_up_and_never_after_it(args: Keys, keys: Keys) -> None:
     _, run = planned(args, keys)
     warmup = run.lengths.warmup_steps

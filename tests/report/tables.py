@@ -9,7 +9,7 @@ import pandas as pd
 from sweep.report.analysis import Curve, make_curves
 from sweep.report.contender import Contender
 from sweep.report.findings import Findings
-from sweep.report.frame import COLUMNS, EXTRA_COLUMNS
+from sweep.report.frame import COLUMNS, EXTRA_COLUMNS, JUDGED_COLUMNS
 from sweep.report.grid import Grid
 from sweep.report.summary import RatioSummary
 from sweep.report.table import make_tables
@@ -34,17 +34,26 @@ def rows_of(history: History) -> list[RatioSummary]:
 
 
 def make_frame(*trials: dict[str, Any]) -> pd.DataFrame:
-    """A frame of finished trials; each needs a `ratio`, its `train_seconds` and its `accuracy`."""
+    """A frame of finished trials; each needs a `ratio`, its `train_seconds`, and its `accuracy` or `quality`."""
     rows = [_row(trial) for trial in trials]
-    frame = pd.DataFrame(rows, columns=[*COLUMNS, *EXTRA_COLUMNS])
-    numbers = ("train_seconds", "accuracy", "dollars", "truncated_accuracy", "contention")
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, *JUDGED_COLUMNS, *EXTRA_COLUMNS])
+    numbers = (
+        "train_seconds",
+        "accuracy",
+        "dollars",
+        "truncated_accuracy",
+        "contention",
+        "quality",
+        "truncated_quality",
+    )
     return frame.astype(dict.fromkeys(numbers, "float64"))
 
 
 def _row(trial: dict[str, Any]) -> dict[str, Any]:
     ratio = trial["ratio"]
     known = {"recipe": "mine", "method": "epochs", "seed": 0, "outcome": "finished", "ratio_text": f"{ratio:g}"}
-    return {**known, "realised_ratio": ratio, "is_baseline": ratio == 1, **trial}
+    judged = {"quality": trial.get("accuracy"), "truncated_quality": trial.get("truncated_accuracy")}
+    return {**known, **judged, "realised_ratio": ratio, "is_baseline": ratio == 1, **trial}
 
 
 def curve_through(*lengths: tuple[float, float, Sequence[float]]) -> Curve:

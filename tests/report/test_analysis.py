@@ -6,7 +6,7 @@ from histories import a_start, a_trial, ended, finished
 from tables import rows_of
 
 from sweep.errors import Outcome
-from sweep.report.analysis import Curve, accuracy_at, make_curves, max_contention
+from sweep.report.analysis import Curve, make_curves, max_contention, score_at
 from sweep.report.frame import trial_frame
 from sweep.store.history import History
 
@@ -31,11 +31,11 @@ def whole_sweep(history_of: Maker) -> History:
 
 def test_a_ratio_is_the_mean_and_the_spread_of_its_seeds(whole_sweep: History) -> None:
     half, whole = rows_of(whole_sweep)
-    assert half.accuracy == pytest.approx(mean(LOW), rel=1e-15)
-    assert half.accuracy_sd == pytest.approx(stdev(LOW), rel=1e-12)  # n - 1
+    assert half.score == pytest.approx(mean(LOW), rel=1e-15)
+    assert half.sd == pytest.approx(stdev(LOW), rel=1e-12)  # n - 1
     assert (half.num_trials, half.num_finished, half.failures) == (3, 3, ())
     assert (half.steps, half.epochs, half.ratio) == (100, 10.0, 0.5)
-    assert whole.accuracy == pytest.approx(mean(HIGH), rel=1e-15)
+    assert whole.score == pytest.approx(mean(HIGH), rel=1e-15)
 
 
 def test_cost_and_points_are_against_the_baseline(whole_sweep: History) -> None:
@@ -47,7 +47,7 @@ def test_cost_and_points_are_against_the_baseline(whole_sweep: History) -> None:
 
 def test_one_seed_has_no_spread(history_of: Maker) -> None:
     (half,) = rows_of(history_of(a_start([HALVES[0]]), finished(HALVES[0])))
-    assert (half.accuracy, half.accuracy_sd) == (0.9, None)
+    assert (half.score, half.sd) == (0.9, None)
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.FINISHED])
@@ -56,22 +56,22 @@ def test_a_trial_that_did_not_finish_takes_no_part_and_is_counted(history_of: Ma
     others = [finished(HALVES[0], 0.5, 20.0), finished(HALVES[2], 0.75, 30.0)]
     (half,) = rows_of(history_of(a_start(HALVES), *others, *records))
     assert (half.num_trials, half.num_finished) == (3, 2)
-    assert (half.accuracy, half.train_seconds) == (0.625, 25.0)
-    assert half.accuracy_sd == pytest.approx(stdev([0.5, 0.75]))
+    assert (half.score, half.train_seconds) == (0.625, 25.0)
+    assert half.sd == pytest.approx(stdev([0.5, 0.75]))
     assert half.failures == ("seed 1: missing" if outcome is Outcome.MISSING else "seed 1: the reason",)
 
 
 def test_a_ratio_of_which_nothing_finished_has_no_numbers(history_of: Maker) -> None:
     half, _ = rows_of(history_of(a_start([HALVES[0], WHOLES[0]]), ended(HALVES[0]), finished(WHOLES[0])))
-    assert (half.accuracy, half.accuracy_sd, half.train_seconds) == (None, None, None)
-    assert (half.relative_cost, half.points, half.dollars, half.truncated_accuracy) == (None, None, None, None)
+    assert (half.score, half.sd, half.train_seconds) == (None, None, None)
+    assert (half.relative_cost, half.points, half.dollars, half.truncated_score) == (None, None, None, None)
 
 
 @pytest.mark.parametrize("baseline", [[], [WHOLES[0]]])
 def test_without_a_finished_baseline_nothing_is_relative(history_of: Maker, baseline: list[object]) -> None:
     history = history_of(a_start([HALVES[0], *baseline]), finished(HALVES[0]))
     half = rows_of(history)[0]
-    assert half.accuracy == 0.9
+    assert half.score == 0.9
     assert (half.relative_cost, half.points) == (None, None)
 
 
@@ -95,7 +95,7 @@ def test_shares_of_the_examples_with_as_many_batches_stay_apart(history_of: Make
     history = history_of(a_start([whole, nearly]), finished(whole, 0.75, 40.0), finished(nearly, 0.5, 30.0))
     rows = [(row.ratio_text, row.num_trials, row.relative_cost, row.points) for row in rows_of(history)]
     assert rows == [("0.99", 1, 0.75, -25.0), ("1.0", 1, 1.0, None)]
-    assert accuracy_at(curves(history), 1.0) == 0.75
+    assert score_at(curves(history), 1.0) == 0.75
 
 
 def test_the_largest_contention_is_told(history_of: Maker) -> None:
@@ -112,17 +112,17 @@ def test_contention_that_nobody_measured_is_not_known(history_of: Maker) -> None
 
 
 def test_accuracy_at_a_ratio_is_the_mean_there(whole_sweep: History) -> None:
-    assert accuracy_at(curves(whole_sweep), 0.5) == pytest.approx(mean(LOW))
-    assert accuracy_at(curves(whole_sweep), 0.25) is None
+    assert score_at(curves(whole_sweep), 0.5) == pytest.approx(mean(LOW))
+    assert score_at(curves(whole_sweep), 0.25) is None
 
 
 def test_a_ratio_is_found_as_asked_before_as_realised(history_of: Maker) -> None:
     asked = a_trial("0.52")  # 10 epochs
     other = a_trial("0.5", realised="9/20", num_steps=90, stages=("other",), key="other")
     only_asked = history_of(a_start([asked]), finished(asked, 0.5))
-    assert accuracy_at(curves(only_asked), 0.5) == accuracy_at(curves(only_asked), 0.52) == 0.5
+    assert score_at(curves(only_asked), 0.5) == score_at(curves(only_asked), 0.52) == 0.5
     both = history_of(a_start([asked, other]), finished(other, 0.25))
-    assert accuracy_at(curves(both), 0.5) == 0.25
+    assert score_at(curves(both), 0.5) == 0.25
 
 
 @pytest.mark.parametrize("unfinished", ["epochs", "steps"])
@@ -130,10 +130,10 @@ def test_where_one_of_two_methods_has_not_finished_there_is_no_accuracy(history_
     trials = {name: a_trial("1.0", method=name) for name in ("epochs", "steps")}
     done = next(trial for name, trial in trials.items() if name != unfinished)
     history = history_of(a_start(trials.values()), finished(done, 0.75))
-    assert accuracy_at(curves(history), 1.0) is None
+    assert score_at(curves(history), 1.0) is None
 
 
 def test_of_two_methods_the_lower_accuracy_counts(history_of: Maker) -> None:
     epochs, steps = a_trial("1.0"), a_trial("1.0", method="steps")
     history = history_of(a_start([epochs, steps]), finished(epochs, 0.75), finished(steps, 0.5))
-    assert accuracy_at(curves(history), 1.0) == 0.5
+    assert score_at(curves(history), 1.0) == 0.5

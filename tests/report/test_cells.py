@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from sweep.report.cells import duration_text, number_text, percent_text, ratio_text, realised_text
+from sweep.report.cells import duration_text, number_text, ratio_text, realised_text
 
 
 @pytest.mark.parametrize(
@@ -23,10 +23,6 @@ from sweep.report.cells import duration_text, number_text, percent_text, ratio_t
 )
 def test_seconds_are_shown_in_the_unit_that_suits_them(seconds: float | None, text: str) -> None:
     assert duration_text(seconds) == text
-
-
-def test_a_share_is_shown_in_percent() -> None:
-    assert (percent_text(0.98765), percent_text(0.0), percent_text(None)) == ("98.77 %", "0.00 %", "")
 
 
 def test_a_number_that_was_not_measured_is_no_text() -> None:

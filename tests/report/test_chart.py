@@ -63,7 +63,7 @@ def rows_of(chart: dict[str, Any], layer: dict[str, Any]) -> list[dict[str, Any]
 
 
 def places(chart: dict[str, Any], layer: dict[str, Any]) -> set[tuple[float, float]]:
-    return {(row["seconds"], row["percent"]) for row in rows_of(chart, layer)}
+    return {(row["seconds"], row["quality"]) for row in rows_of(chart, layer)}
 
 
 def texts(chart: dict[str, Any]) -> list[str]:
@@ -84,7 +84,7 @@ def test_every_trial_and_every_mean_is_in_it() -> None:
         *("curve", "ratio", "epochs", "steps", "train time", "cost", "accuracy", "seeds", "dollars")
     }
     ends = {(row["low"], row["high"]) for row in rows_of(chart, layers(chart, "rule")[0])}
-    halves = [100 * (row.accuracy_ci95 or math.nan) for row in curve.measured]
+    halves = [100 * (row.ci95 or math.nan) for row in curve.measured]
     assert ends == {
         (100 * row.sample.mean - half, 100 * row.sample.mean + half)
         for row, half in zip(curve.measured, halves, strict=True)
@@ -96,9 +96,9 @@ def test_the_control_that_was_stopped_is_a_second_line_without_the_baseline() ->
     shown = findings(*trials())
     chart = specification(shown)
     expected = {
-        (row.train_seconds, 100 * row.truncated_accuracy)
+        (row.train_seconds, 100 * row.truncated_score)
         for row in shown.curves[0].measured
-        if row.truncated_accuracy is not None
+        if row.truncated_score is not None
     }
     dashed = [layer for layer in layers(chart, "line") if "strokeDash" in layer["mark"]]
     assert [places(chart, layer) for layer in dashed] == [expected]
@@ -118,7 +118,7 @@ def test_the_fit_has_a_band_from_the_shortest_to_the_longest_length_and_not_beyo
     costs = [row.train_seconds or 0.0 for row in shown.curves[0].measured]
     assert rows[0]["seconds"] == pytest.approx(costs[0])
     assert rows[-1]["seconds"] == pytest.approx(costs[-1])
-    assert all(row["low"] <= row["percent"] <= row["high"] for row in rows)
+    assert all(row["low"] <= row["quality"] <= row["high"] for row in rows)
     two = findings(*(trial for trial in trials() if trial["ratio"] >= 0.5))
     assert not layers(specification(two), "area")
 
@@ -194,8 +194,8 @@ def test_hostile_names_are_data_and_never_a_field_an_expression_or_a_control_cha
     # that there is a legend.
     assert where == {"curve", ""}
     assert {text for key, text in strings(chart) if key == "field"} <= {
-        *("seconds", "percent", "low", "high", "curve", "label", "seed"),
-        *("ratio", "epochs", "steps", "time", "cost", "accuracy", "seeds", "dollars"),
+        *("seconds", "quality", "low", "high", "curve", "label", "seed"),
+        *("ratio", "epochs", "steps", "time", "cost", "metric", "seeds", "dollars"),
     }
     assert not any("\x1b" in text for _, text in strings(chart))
     assert not {key for key, _ in strings(chart)} & {"expr", "signal", "url", "href"}
@@ -259,7 +259,7 @@ def test_a_comparison_has_a_line_for_each_through_its_points_and_a_ring_at_each_
     [comparison] = comparisons
     [crossing] = comparison.crossings
     *points, rings = layers(chart, "point")
-    assert places(chart, rings) == {(crossing.train_seconds.value, 100 * crossing.accuracy)}
+    assert places(chart, rings) == {(crossing.train_seconds.value, 100 * crossing.score)}
     assert any(text.endswith(" s") for text in texts(chart))
     assert len(set().union(*(places(chart, layer) for layer in points))) == 6
     assert HOSTILE.replace("\x1b", "\\x1b").split()[0] in chart["title"]["text"][0]

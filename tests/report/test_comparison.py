@@ -146,7 +146,7 @@ def test_nothing_is_told_beyond_what_both_have_reached(old: list[tuple[int, int]
         told += [crossing.train_seconds.value for crossing in comparison.crossings]
         told += list(comparison.cost_range or ())
         assert all(min(costs) * (1 - 1e-9) <= seconds <= max(costs) * (1 + 1e-9) for seconds in told)
-        reached = [at.accuracy for at in comparison.by_quality] + list(comparison.quality_range or ())
+        reached = [at.score for at in comparison.by_quality] + list(comparison.quality_range or ())
         assert all(means[0] - 1e-12 <= accuracy <= max(means) + 1e-12 for accuracy in reached)
 
 
@@ -214,7 +214,7 @@ def test_a_crossing_lies_on_both_curves() -> None:
     assert crossing.is_new_ahead
     for means in (OLD, NEW):
         place = np.array(math.log(crossing.train_seconds.value))
-        assert float(over_cost(through(means))(place)) == pytest.approx(crossing.accuracy)
+        assert float(over_cost(through(means))(place)) == pytest.approx(crossing.score)
 
 
 def test_curves_that_touch_do_not_cross() -> None:
@@ -235,7 +235,7 @@ def test_quality_and_cost_are_compared_at_the_old_baseline() -> None:
     comparison = compare(old, through((0.6, 0.7, 0.8), ratios=(0.5, 1, 2), seconds=40))
     assert (comparison.anchor.ratio, comparison.old_seconds) == (1, pytest.approx(100))
     assert comparison.new_seconds == pytest.approx(40)
-    assert comparison.new_accuracy is None  # its longest ran for 80 s
+    assert comparison.new_score is None  # its longest ran for 80 s
     assert comparison.points is None
     assert value(comparison.times_cheaper) == pytest.approx(2.5)
 

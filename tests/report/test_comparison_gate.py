@@ -8,6 +8,7 @@ from sweep.errors import SweepError, UsageError
 from sweep.report.comparison import Comparison, compare
 from sweep.report.comparison_gate import ComparisonGate
 from sweep.report.contender import Contender, Lineup
+from sweep.report.metric import ACCURACY
 
 MEANS = (0.75, 0.8125, 0.875)
 SPREAD = (-0.002, 0.0, 0.002)
@@ -37,7 +38,7 @@ def test_points_are_read(text: str, points: float) -> None:
 @pytest.mark.parametrize("text", ["", "-1", "100.5", "nan", "inf", "1e1", "0,5", "5%", "٠", "half"])
 def test_what_is_no_number_of_points_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        ComparisonGate.parse(text)
+        ComparisonGate.parse(text).check_metric(ACCURACY)
     (problem,) = caught.value.problems
     assert (caught.value.exit_code, problem.where) == (2, "--fail-if-worse")
     assert repr(text) in problem.message

@@ -83,8 +83,8 @@ def test_curves_that_cross_are_valid(spread: Sequence[float]) -> None:
     [
         (contender("b", seconds=1e6), "train_seconds"),
         (contender("b", seconds=1e-3), "train_seconds"),
-        (contender("b", (0.1, 0.2, 0.3)), "accuracies"),
-        (contender("b", (0.99, 0.995, 0.999)), "accuracies"),
+        (contender("b", (0.1, 0.2, 0.3)), "qualities"),
+        (contender("b", (0.99, 0.995, 0.999)), "qualities"),
     ],
 )
 def test_curves_with_nothing_in_common_are_valid_and_null(new: Contender, key: str) -> None:

@@ -194,7 +194,7 @@ def test_json_is_json_and_holds_the_curves(spread: tuple[float, ...]) -> None:
     lineup = Lineup((contender("a", spread=spread), contender("b", moved(-0.6), spread=spread)), ())
     (comparison,) = comparisons = compare_all(lineup)
     document = json.loads(comparison_to_json(lineup, comparisons), parse_constant=refuse)
-    assert document["format"] == 1
+    assert document["format"] == 2
     assert [one["name"] for one in document["contenders"]] == ["a", "b"]
     assert len(document["contenders"][0]["lengths"]) == 4
     (told,) = document["comparisons"]

@@ -13,7 +13,7 @@ from sweep.errors import MachineError, SweepError, UsageError
 from sweep.report.csv_table import CsvTable, parse_columns, read_table
 from sweep.report.export_csv import to_csv
 from sweep.report.findings import Findings
-from sweep.report.frame import COLUMNS, EXTRA_COLUMNS, trial_frame
+from sweep.report.frame import COLUMNS, EXTRA_COLUMNS, JUDGED_COLUMNS, trial_frame
 from sweep.report.table import make_tables
 from sweep.store.history import History
 
@@ -47,7 +47,7 @@ def complaints(read: Callable[..., CsvTable], text: str | bytes, *more: object, 
 def test_a_table_of_others_is_read_by_its_own_names() -> None:
     table = read_table(FFCV, FFCV_COLUMNS, 88)
     frame = table.frame
-    assert list(frame.columns) == [*COLUMNS, *EXTRA_COLUMNS]
+    assert list(frame.columns) == [*COLUMNS, *JUDGED_COLUMNS, *EXTRA_COLUMNS]
     assert len(frame) == 12
     first = frame.iloc[0]
     assert (first["recipe"], first["ratio"], first["ratio_text"], first["epochs"]) == ("ResNet-50", 1.0, "1.0", 88)

@@ -27,7 +27,7 @@ def front_by_brute_force(points: list[tuple[int, int]]) -> list[tuple[int, int]]
 
 @given(POINTS)
 def test_the_front_is_what_no_other_length_is_better_than(points: list[tuple[int, int]]) -> None:
-    front = [(row.train_seconds, row.accuracy) for row in through(points).front]
+    front = [(row.train_seconds, row.score) for row in through(points).front]
     assert sorted(front) == sorted((cost, quality / 8) for cost, quality in front_by_brute_force(points))
 
 
@@ -47,10 +47,8 @@ def test_shuffled_rows_give_the_same_curve(points: list[tuple[int, int]], random
     shuffled = list(trials)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     (one,), (other,) = make_curves(make_frame(*trials)), make_curves(make_frame(*shuffled))
-    unordered = [(row.ratio, row.accuracy, row.points, row.is_on_front, row.points_per_hour) for row in one.rows]
-    assert unordered == [
-        (row.ratio, row.accuracy, row.points, row.is_on_front, row.points_per_hour) for row in other.rows
-    ]
+    unordered = [(row.ratio, row.score, row.points, row.is_on_front, row.points_per_hour) for row in one.rows]
+    assert unordered == [(row.ratio, row.score, row.points, row.is_on_front, row.points_per_hour) for row in other.rows]
 
 
 def test_what_more_buys_is_counted_from_the_next_shorter_length() -> None:
@@ -70,9 +68,9 @@ def test_where_a_seed_is_missing_nothing_contradicts_the_means() -> None:
     lengths = [(0.5, 10, [0.90, 0.95, 0.92]), (1, 20, [0.92, 0.919]), (2, 40, [0.93, 0.94, 0.93])]
     curve = curve_through(*lengths)
     short, whole, _ = curve.rows
-    assert short.accuracy is not None
-    assert whole.accuracy is not None
-    assert short.points == pytest.approx(100 * (short.accuracy - whole.accuracy))
+    assert short.score is not None
+    assert whole.score is not None
+    assert short.points == pytest.approx(100 * (short.score - whole.score))
     assert not whole.is_on_front
     assert whole.points_per_doubling == pytest.approx(-short.points)
 
@@ -140,7 +138,7 @@ def test_a_knee_within_what_seeds_differ_by_is_no_clear_one() -> None:
 @given(POINTS, st.floats(0.01, 100))
 def test_a_faster_machine_changes_no_knee_and_no_front(points: list[tuple[int, int]], faster: float) -> None:
     one = through(points)
-    other = curve_through(*((row.ratio, (row.train_seconds or 0) * faster, row.sample.accuracies) for row in one.rows))
+    other = curve_through(*((row.ratio, (row.train_seconds or 0) * faster, row.sample.scores) for row in one.rows))
     assert [row.ratio for row in one.front] == [row.ratio for row in other.front]
     knees = [find_knee(curve) for curve in (one, other)]
     heights = [knee.above.value if knee else 0.0 for knee in knees]

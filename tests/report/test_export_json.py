@@ -16,7 +16,7 @@ from sweep.errors import Outcome
 from sweep.recipe.duration import Ratio
 from sweep.report.export_json import to_json
 from sweep.report.findings import Findings
-from sweep.report.frame import COLUMNS
+from sweep.report.frame import COLUMNS, JUDGED_COLUMNS
 from sweep.report.verdict import verdict_text
 from sweep.store.history import History
 
@@ -68,9 +68,9 @@ def test_a_row_a_length_has_its_statistics(whole: History) -> None:
     assert [row["ratio_text"] for row in rows] == ["0.25", "0.5", "1.0", "2.0"]
     assert [row["pareto"] for row in rows] == [True, True, True, False]
     for shown, row in zip(rows, curve.rows, strict=True):
-        assert shown["accuracy"] == row.accuracy
-        assert shown["ci95"] == [row.accuracy - row.accuracy_ci95, row.accuracy + row.accuracy_ci95]
-        assert (shown["sd"], shown["points"]) == (row.accuracy_sd, row.points)
+        assert shown["quality"] == row.score
+        assert shown["ci95"] == [row.score - row.ci95, row.score + row.ci95]
+        assert (shown["sd"], shown["points"]) == (row.sd, row.points)
         assert shown["points_per_hour"] == row.points_per_hour
         assert (shown["num_trials"], shown["num_finished"]) == (3, 3)
 
@@ -96,8 +96,8 @@ def test_a_fit_has_its_parameters_and_predictions(whole: History) -> None:
     fit = curve["fit"]
     assert fit["ceiling_ci95"][0] <= fit["ceiling"] <= fit["ceiling_ci95"][1]
     within, beyond = fit["predictions"]
-    assert within["low"] <= within["accuracy"] <= within["high"]
-    assert (beyond["ratio"], beyond["accuracy"], beyond["low"]) == (3.0, None, None)
+    assert within["low"] <= within["quality"] <= within["high"]
+    assert (beyond["ratio"], beyond["quality"], beyond["low"]) == (3.0, None, None)
 
 
 def test_without_a_fit_the_reason_is_told(history_of: Maker) -> None:
@@ -115,7 +115,7 @@ def test_json_says_where_the_sweep_was_trained_but_for_the_marked_trials(mixed: 
 
 def test_json_has_every_trial_with_the_stable_columns(mixed: History) -> None:
     trials = document_of(mixed)["trials"]
-    assert [list(row) for row in trials] == [list(COLUMNS)] * 3
+    assert [list(row) for row in trials] == [[*COLUMNS, *JUDGED_COLUMNS]] * 3
     assert [row["outcome"] for row in trials] == ["crashed", "finished", "missing"]
 
 
@@ -137,7 +137,7 @@ def test_json_says_of_what_and_where(history_of: Maker) -> None:
     elsewhere = ENVIRONMENT.model_copy(update={"device_name": "Another CPU"})
     record = finished(WHOLE).model_copy(update={"environment": elsewhere})
     document = document_of(history_of(a_start([WHOLE], price=2.5), record))
-    assert (document["format"], document["name"], document["within_points"]) == (2, "mine", 0.5)
+    assert (document["format"], document["name"], document["within_points"]) == (3, "mine", 0.5)
     assert document["recipe"] == RECIPE.model_dump(mode="json")
     assert (document["fingerprint"], document["price"]) == (RECIPE.fingerprint, 2.5)
     assert document["environment"] == elsewhere.model_dump()

@@ -20,7 +20,7 @@ def curve(ceiling: float, scale: float, exponent: float, ratios: np.ndarray = RA
 
 
 def squares(fit: Fit) -> float:
-    return float(sum((fit.accuracy_at(r) - a) ** 2 for r, a in zip(fit.ratios, fit.accuracies, strict=True)))
+    return float(sum((fit.score_at(r) - a) ** 2 for r, a in zip(fit.ratios, fit.scores, strict=True)))
 
 
 @given(st.floats(0.5, 1), st.floats(0.001, 0.05), st.floats(0.1, 1.0))
@@ -57,9 +57,9 @@ def test_the_bounds_hold_and_the_order_of_trials_changes_nothing(accuracies: lis
     again = fit_curve(*(np.array(column) for column in zip(*pairs, strict=True)))
     for ratio in (0.05, 0.3, 1.0):
         low, high = fit.interval_at(ratio)
-        assert 0 <= low <= fit.accuracy_at(ratio) + 1e-12
-        assert fit.accuracy_at(ratio) - 1e-12 <= high <= 1
-        assert again.accuracy_at(ratio) == pytest.approx(fit.accuracy_at(ratio), abs=1e-5)
+        assert 0 <= low <= fit.score_at(ratio) + 1e-12
+        assert fit.score_at(ratio) - 1e-12 <= high <= 1
+        assert again.score_at(ratio) == pytest.approx(fit.score_at(ratio), abs=1e-5)
 
 
 @given(st.lists(st.floats(0.2, 0.95), min_size=5, max_size=5), st.floats(0.1, 10))
@@ -67,7 +67,7 @@ def test_the_bounds_hold_and_the_order_of_trials_changes_nothing(accuracies: lis
 def test_the_unit_of_the_ratio_changes_no_prediction(accuracies: list[float], factor: float) -> None:
     values = np.array(accuracies)
     one, other = fit_curve(RATIOS, values), fit_curve(RATIOS * factor, values)
-    assert other.accuracy_at(0.3 * factor) == pytest.approx(one.accuracy_at(0.3), abs=1e-5)
+    assert other.score_at(0.3 * factor) == pytest.approx(one.score_at(0.3), abs=1e-5)
 
 
 def test_the_profile_interval_is_that_of_all_curves_that_fit_nearly_as_well() -> None:
@@ -127,12 +127,12 @@ def test_where_accuracy_declines_the_curve_is_flat() -> None:
     fit = fit_curve(RATIOS, np.array([0.95, 0.94, 0.93, 0.92, 0.91]))
     assert fit.scale == 0
     assert fit.exponent_interval is None
-    assert fit.accuracy_at(0.1) == fit.accuracy_at(2) == pytest.approx(0.93)
+    assert fit.score_at(0.1) == fit.score_at(2) == pytest.approx(0.93)
 
 
 def test_accuracies_that_are_all_alike_are_fitted_too() -> None:
     fit = fit_curve(RATIOS, np.full(5, 0.75))
-    assert fit.accuracy_at(1.0) == pytest.approx(0.75)
+    assert fit.score_at(1.0) == pytest.approx(0.75)
     assert fit.interval_at(1.0) == pytest.approx((0.75, 0.75))
 
 
@@ -152,16 +152,16 @@ def test_the_leave_one_out_error_is_that_of_leaving_each_ratio_out() -> None:
     off = []
     for ratio in RATIOS:
         others = ratios != ratio
-        off.append(accuracies[~others].mean() - fit_curve(ratios[others], accuracies[others]).accuracy_at(ratio))
+        off.append(accuracies[~others].mean() - fit_curve(ratios[others], accuracies[others]).score_at(ratio))
     assert fit_curve(ratios, accuracies).leave_one_out_error == pytest.approx(np.sqrt(np.mean(np.square(off))))
 
 
 def test_beyond_the_longest_run_it_says_only_what_it_is_at_most() -> None:
     fit = fit_curve(*FFCV)
     within, beyond = fit.predict(0.75), fit.predict(1.5)
-    assert within.accuracy == fit.accuracy_at(0.75)
+    assert within.score == fit.score_at(0.75)
     assert (within.low, within.high) == fit.interval_at(0.75)
-    assert (beyond.accuracy, beyond.low) == (None, None)
+    assert (beyond.score, beyond.low) == (None, None)
     assert beyond.high == fit.interval_at(1.5)[1]
 
 

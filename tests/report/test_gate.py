@@ -6,6 +6,7 @@ from histories import a_start, a_trial, ended, finished
 from sweep.errors import Outcome, SweepError, UsageError
 from sweep.report.findings import Findings
 from sweep.report.gate import Gate
+from sweep.report.metric import ACCURACY
 from sweep.store.history import History
 
 Maker = Callable[..., History]
@@ -17,13 +18,13 @@ WHOLES = [a_trial("1.0", seed) for seed in range(3)]
     ("text", "accuracy"), [("0.97", 0.97), ("97%", 0.97), ("90.7%", 0.907), ("0", 0.0), ("1", 1.0), ("100%", 1.0)]
 )
 def test_an_accuracy_is_read_as_a_share_or_in_percent(text: str, accuracy: float) -> None:
-    assert Gate.parse(text, "1.0").accuracy == accuracy
+    assert Gate.parse(text, "1.0").value == accuracy
 
 
 @pytest.mark.parametrize("text", ["97", "abc", "1.5", "101%", "-0.5", "", "nan", "inf", "1e-1", "0.9.7", "٠", "0,97"])
 def test_what_is_no_accuracy_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        Gate.parse(text, "1.0")
+        Gate.parse(text, "1.0").check_metric(ACCURACY)
     assert caught.value.exit_code == 2
     (problem,) = caught.value.problems
     assert (problem.where, problem.fix) == ("--fail-under", "write 0.97 or 97%")
@@ -32,7 +33,7 @@ def test_what_is_no_accuracy_is_refused(text: str) -> None:
 
 def test_a_wrong_accuracy_and_a_wrong_ratio_are_reported_at_once() -> None:
     with pytest.raises(UsageError) as caught:
-        Gate.parse("97", "-1")
+        Gate.parse("a lot", "-1")
     assert [problem.where for problem in caught.value.problems] == ["--fail-under", "--at"]
 
 

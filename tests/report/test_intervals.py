@@ -31,18 +31,18 @@ SHORT, LONG = sample(0.5, 0.625, 0.875), sample(0.875, 0.9375, 1.0)
 
 def test_a_mean_has_the_interval_of_students_t_with_the_pooled_spread() -> None:
     noise = Noise.of([SHORT, LONG])
-    pooled = math.sqrt((variance(SHORT.accuracies) + variance(LONG.accuracies)) / 2)
+    pooled = math.sqrt((variance(SHORT.scores) + variance(LONG.scores)) / 2)
     assert noise.single is not None
     assert noise.single.degrees_of_freedom == 4
     assert noise.single.sd == pytest.approx(pooled, rel=1e-12)
     estimate = noise.mean(SHORT)
-    assert estimate.value == pytest.approx(mean(SHORT.accuracies))
+    assert estimate.value == pytest.approx(mean(SHORT.scores))
     assert estimate.ci95 == pytest.approx(stats.t.ppf(0.975, 4) * pooled / math.sqrt(3), rel=1e-9)
 
 
 def test_two_ratios_with_the_same_seeds_are_compared_by_the_paired_t_test() -> None:
     difference = Noise.of([SHORT, LONG]).difference(SHORT, LONG)
-    gaps = [one - other for one, other in zip(SHORT.accuracies, LONG.accuracies, strict=True)]
+    gaps = [one - other for one, other in zip(SHORT.scores, LONG.scores, strict=True)]
     assert difference.value == pytest.approx(mean(gaps))
     assert difference.ci95 == pytest.approx(stats.t.ppf(0.975, 2) * stdev(gaps) / math.sqrt(3), rel=1e-9)
     assert difference.is_paired
@@ -109,7 +109,7 @@ def test_where_a_seed_is_missing_the_difference_is_that_of_the_means() -> None:
 def test_seeds_that_are_not_known_are_not_paired() -> None:
     one, other = unnamed(0.5, 0.625, 0.875), unnamed(0.875, 0.9375, 1.0)
     difference = Noise.of([one, other]).difference(one, other)
-    independent = stats.ttest_ind(one.accuracies, other.accuracies).confidence_interval(0.95)
+    independent = stats.ttest_ind(one.scores, other.scores).confidence_interval(0.95)
     assert not difference.is_paired
     assert difference.value == pytest.approx(one.mean - other.mean)
     assert difference.ci95 == pytest.approx((independent.high - independent.low) / 2, rel=1e-9)
@@ -138,7 +138,7 @@ def test_the_order_of_ratios_and_trials_changes_nothing(table: list[list[float]]
     for each in samples:
         places = list(range(len(each)))
         random.shuffle(places)  # type: ignore[attr-defined]
-        seeds, values = zip(*[(each.seeds[place], each.accuracies[place]) for place in places], strict=True)
+        seeds, values = zip(*[(each.seeds[place], each.scores[place]) for place in places], strict=True)
         shuffled.append(Sample(seeds, values))
     one, other = Noise.of(samples), Noise.of(shuffled[::-1])
     for spread, again in ((one.single, other.single), (one.paired, other.paired)):
@@ -186,7 +186,7 @@ def test_differences_are_as_sure_where_a_seed_is_lucky_at_every_ratio() -> None:
 def test_spreads_that_differ_are_told_by_bartletts_test() -> None:
     random = np.random.default_rng(3)
     calm, wild = (sample(*(0.9 + sd * random.standard_normal(5))) for sd in (0.001, 0.02))
-    expected = stats.bartlett(calm.accuracies, wild.accuracies).pvalue
+    expected = stats.bartlett(calm.scores, wild.scores).pvalue
     assert unequal_spreads([calm, wild, sample(0.5)]) == pytest.approx(expected, rel=1e-9)
     assert unequal_spreads([calm, sample(0.5)]) is None
     assert unequal_spreads([calm, sample(0.5, 0.5)]) is None

@@ -185,6 +185,7 @@ def test_every_event_is_a_line_of_json_for_a_program() -> None:
         "reason": None,
         "train_seconds": 12.3,
         "accuracy": 0.9,
+        "quality": None,
     }
     assert documents[10] == {
         "event": "sweep_ended",

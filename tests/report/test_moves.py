@@ -54,8 +54,8 @@ ALONE = curve_of((0.90, 0.91, 0.92))
 def test_where_seeds_are_not_compared_with_themselves_means_move_as_students_t_each_by_itself(curve: Curve) -> None:
     moves = moves_of(curve)
     for width, row in zip(half_widths(moves), curve.measured, strict=True):
-        assert row.accuracy_ci95 is not None
-        assert width == pytest.approx(row.accuracy_ci95, rel=0.02)
+        assert row.ci95 is not None
+        assert width == pytest.approx(row.ci95, rel=0.02)
     if moves.shape[1] > 1:
         assert shared(moves) == pytest.approx(0, abs=0.02)
 

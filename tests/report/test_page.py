@@ -82,7 +82,7 @@ def test_cells_are_sorted_by_their_numbers(whole: History) -> None:
     ]
     rows = Findings.of_history(whole).curves[0].rows
     for row in rows:
-        assert {row.realised_ratio, row.steps, row.train_seconds, row.accuracy, row.accuracy_sd} <= set(numbers)
+        assert {row.realised_ratio, row.steps, row.train_seconds, row.score, row.sd} <= set(numbers)
 
 
 def test_it_draws_the_curve_every_trials_way_and_every_ratios_rate(whole: History) -> None:
@@ -90,7 +90,7 @@ def test_it_draws_the_curve_every_trials_way_and_every_ratios_rate(whole: Histor
     assert set(charts) == {"curve", "learning", "rates"}
     learning = charts["learning"]["data"]["values"]  # type: ignore[index]
     assert len({point["line"] for point in learning}) == 6
-    assert {point["percent"] for point in learning} >= {50.0, 80.0, 91.0}
+    assert {point["quality"] for point in learning} >= {50.0, 80.0, 91.0}
     rates = charts["rates"]["data"]["values"]  # type: ignore[index]
     assert {point["ratio"] for point in rates} == {"0.25", "0.5", "1.0"}
     whole_run = [point["rate"] for point in rates if point["ratio"] == "1.0"]
@@ -101,7 +101,7 @@ def test_of_very_many_trials_the_means_are_drawn(history_of: Maker) -> None:
     trials = [a_trial("1.0", seed) for seed in range(201)]
     history = history_of(a_start(trials), *(finished(trial, 0.5 + 0.25 * (trial.seed % 2)) for trial in trials))
     [point] = Page(page(Findings.of_history(history))).charts["learning"]["data"]["values"]  # type: ignore[index]
-    assert point["percent"] == pytest.approx(100 * (0.5 + 0.25 * 100 / 201))
+    assert point["quality"] == pytest.approx(100 * (0.5 + 0.25 * 100 / 201))
 
 
 def test_it_says_where_how_and_what_failed(history_of: Maker) -> None:

@@ -10,7 +10,9 @@ from sweep.report.report_request import ReportRequest
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     outputs = Outputs(tmp_path / "a.gif", tmp_path / "none" / "a.txt", tmp_path)
     (tmp_path / "file").touch()
-    request = ReportRequest(tmp_path, "json", "200%", "x", predict="abc", within_points=-1, outputs=outputs, chart=True)
+    request = ReportRequest(
+        tmp_path, "json", "200 %", "x", predict="abc", within_points=-1, outputs=outputs, chart=True
+    )
     with pytest.raises(UsageError) as caught:
         request.read()
     places = [problem.where for problem in caught.value.problems]

@@ -3,7 +3,7 @@
 from collections import deque
 from pathlib import Path
 
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.errors import MachineError, Outcome
 from sweep.request import SweepRequest
 from sweep.run.messages import Orphaned, StageDone
@@ -109,7 +109,7 @@ class FakeExecutor:
 
 def run(tmp_path, executor, tell=lambda event: None, **request):
     asked = SweepRequest(**{"recipe": "smoke", "results": tmp_path, **request})
-    return run_sweep(asked, tell, make_executor=lambda *placed: executor)
+    return run_request(asked, tell, make_executor=lambda *placed: executor)
 
 
 def lengths_and_seeds(executor):

@@ -9,7 +9,7 @@ import torch
 
 from sweep import host_memory
 from sweep.api import plan_sweep
-from sweep.errors import Interrupted, MachineError, Outcome
+from sweep.errors import Interrupted, MachineError, Outcome, RecipeError
 from sweep.recipe.library import load_recipe, parse_settings
 from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
@@ -94,7 +94,7 @@ def test_missing_data_is_an_error_of_the_machine(executor, tmp_path):
 
 
 def test_a_model_that_does_not_take_the_images_is_told_before_anything_trains(executor):
-    with pytest.raises(MachineError, match=r"^model: alexnet does not take images of 1x8x8"):
+    with pytest.raises(RecipeError, match=r"^model: alexnet does not take images of 1x8x8"):
         executor.prepare(prepare_job("model=alexnet"), StopRequest())
 
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 from fake_executor import ENVIRONMENT, FakeExecutor, begin, lengths_and_seeds, run, spans
 
-from sweep.api import plan_sweep, run_sweep
+from sweep.api import plan_sweep, run_request
 from sweep.errors import MachineError, Outcome, Problem, SweepError, UsageError
 from sweep.events import Noticed, Progress, StageEnded, StageStarted, SweepEnded, SweepStarted, TrialEnded
 from sweep.request import SweepRequest
@@ -276,7 +276,7 @@ def test_the_executor_is_told_when_a_worker_hangs(tmp_path):
         return FakeExecutor()
 
     for name, request in (("a", {}), ("b", {"stall_timeout": "1.5"}), ("c", {"stall_timeout": "never"})):
-        run_sweep(SweepRequest("smoke", "0.25", results=tmp_path, name=name, **request), make_executor=make_executor)
+        run_request(SweepRequest("smoke", "0.25", results=tmp_path, name=name, **request), make_executor=make_executor)
     assert told == [600, 1.5, None]
 
 

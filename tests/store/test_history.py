@@ -130,8 +130,69 @@ def test_contention_and_loss_that_were_not_measured_stay_unknown(history_of: Mak
     assert (result.contention, result.loss) == (None, None)
 
 
+def judged(metric: str, mode: str, *trials: TrialEntry) -> StartRecord:
+    """A start whose recipe is judged by another metric."""
+    start = a_start(trials)
+    return start.model_copy(update={"recipe": start.recipe | {"metric": metric, "mode": mode}})
+
+
+def with_metric(record: StageRecord, **columns: tuple[float | None, ...]) -> StageRecord:
+    """The same with further metrics in its evaluations, and no accuracy."""
+    assert record.measurement is not None
+    evaluations = record.measurement.evaluations.model_copy(update={"accuracy": (), "metrics": columns})
+    return record.model_copy(update={"measurement": record.measurement.model_copy(update={"evaluations": evaluations})})
+
+
+def test_a_trial_is_judged_by_the_metric_that_the_recipe_names(history_of: Maker) -> None:
+    history = history_of(
+        judged("f1", "max", HALF, WHOLE),
+        with_metric(finished(HALF), f1=(0.5,), other=(3.0,)),
+        with_metric(finished(WHOLE, curve=CURVE), f1=(-0.5, 0.25, 0.75), other=(1.0, 2.0, 3.0)),
+    )
+    half, whole = history.results
+    assert (half.quality, half.truncated_quality, half.accuracy) == (0.5, 0.25, None)
+    assert (whole.quality, whole.truncated_quality, whole.loss) == (0.75, None, 0.25)
+    assert (history.metric, history.is_lower_better) == ("f1", False)
+
+
+def test_the_loss_is_a_metric_like_any_other(history_of: Maker) -> None:
+    history = history_of(judged("loss", "min", HALF), finished(HALF, accuracy=0.75, loss=0.125))
+    assert (history.results[0].quality, history.results[0].accuracy) == (0.125, 0.75)
+    assert (history.metric, history.is_lower_better) == ("loss", True)
+
+
+@pytest.mark.parametrize("value", [None, 1e31, -1e300])
+def test_a_metric_that_is_no_number_to_compute_with_is_a_trial_that_diverged(
+    history_of: Maker, value: float | None
+) -> None:
+    history = history_of(judged("f1", "max", HALF), with_metric(finished(HALF), f1=(value,)))
+    (result,) = history.results
+    assert (result.outcome, result.quality) == (Outcome.DIVERGED, None)
+    assert result.reason == "its f1 at the end is no finite number"
+    assert history.has_ended(HALF)
+
+
+@pytest.mark.parametrize("recipe", [{"metric": 3, "mode": []}, {"metric": "", "mode": "max"}, {}])
+def test_a_recipe_that_names_no_metric_is_judged_by_accuracy(history_of: Maker, recipe: dict[str, object]) -> None:
+    history = history_of(a_start([HALF]).model_copy(update={"recipe": recipe}), finished(HALF, accuracy=0.75))
+    assert (history.metric, history.is_lower_better, history.results[0].quality) == ("accuracy", False, 0.75)
+
+
+def test_what_a_command_did_not_measure_stays_unknown(history_of: Maker) -> None:
+    unknown = dict.fromkeys(("images", "data_wait_seconds", "eval_seconds", "startup_seconds"))
+    start = a_start([HALF])
+    history = history_of(
+        start.model_copy(update={"recipe": start.recipe | {"command": "train"}}),
+        finished(HALF, train_seconds_source="wall", **unknown),
+    )
+    (result,) = history.results
+    assert (result.images, result.data_wait_seconds, result.eval_seconds) == (None, None, None)
+    assert (result.train_seconds, result.train_seconds_source) == (25.0, "wall")
+    assert history.is_of_a_command
+
+
 def truncated(history: History) -> dict[str, float | None]:
-    return {result.entry.key: result.truncated_accuracy for result in history.results}
+    return {result.entry.key: result.truncated_quality for result in history.results}
 
 
 def test_the_truncated_control_is_the_same_seeds_baseline_after_as_many_steps(history_of: Maker) -> None:

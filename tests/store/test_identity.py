@@ -31,6 +31,19 @@ def test_what_may_differ_between_runs_of_a_sweep_is_not_refused(changes: dict[st
     check_recipe(START, other_recipe(**changes), "results/mine", {})
 
 
+def test_other_code_of_a_task_is_another_set_up() -> None:
+    first = a_start([a_trial()]).model_copy(
+        update={"environment": ENVIRONMENT.model_copy(update={"code_sha256": "ab" * 32})}
+    )
+    check_environment(first, first.environment, "results/mine")
+    other = ENVIRONMENT.model_copy(update={"code_sha256": "cd" * 32})
+    with pytest.raises(UsageError, match="another set-up: the task's code was abababababab, now cdcdcdcdcdcd"):
+        check_environment(first, other, "results/mine")
+    assert check_environment(first, ENVIRONMENT, "results/mine", allow_mixed=True) == [
+        "the task's code was abababababab, now not there"
+    ]
+
+
 def test_another_recipe_is_refused_with_each_key_that_differs() -> None:
     other = other_recipe(lr=0.2, epochs=30, lr_scheduler="cosineannealinglr", seed=9)
     with pytest.raises(UsageError) as caught:

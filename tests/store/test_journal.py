@@ -12,7 +12,7 @@ from sweep.store.history import read_history
 from sweep.store.journal import Replay, append, replay
 from sweep.store.records import FORMAT, StageRecord, StartRecord
 
-GOLDEN = {number: Path(__file__).parents[1] / "golden" / f"journal-format-{number}.jsonl" for number in (1, 2, 3, 4)}
+GOLDEN = {number: Path(__file__).parents[1] / "golden" / f"journal-format-{number}.jsonl" for number in (1, 2, 3, 4, 5)}
 HALF, WHOLE, TWICE = a_trial("0.5"), a_trial("1.0"), a_trial("2.0")
 RECORDS = (a_start([HALF, WHOLE]), finished(WHOLE), ended(HALF), finished(HALF, attempt=2))
 SHORT = (a_start([], recipe={}), ended(HALF))
@@ -179,7 +179,7 @@ def test_a_journal_of_every_format_reads(number: int) -> None:
         *([("2.0", 1, "stalled"), ("2.0", 2, "out_of_memory")] if number >= 3 else []),
     ]
     quarter, half = history.results[:2]
-    assert (quarter.accuracy, quarter.loss, quarter.truncated_accuracy) == (0.875, None, 0.625)
+    assert (quarter.accuracy, quarter.loss) == (0.875, None)
     assert (quarter.train_seconds, quarter.images, quarter.log) == (12.5, 3200, "logs/worker-1.log")
     assert quarter.environment is not None
     assert (quarter.environment.torch, quarter.environment.threads) == ("2.6.0", 1)
@@ -196,6 +196,12 @@ def test_a_journal_of_every_format_reads(number: int) -> None:
     assert (whole.entry.spans, whole.train_seconds) == (spans, 50.0)
     joules = [quarter.joules, measured.taken_over and measured.taken_over.joules, whole.joules]
     assert joules == ([1250.5, 500.25, 7500.25] if number >= 4 else [None, None, None])
+    judged = [history.metric, history.is_lower_better, quarter.quality, quarter.truncated_quality, whole.quality]
+    assert judged == (["val_loss", True, 0.75, 1.5, 0.5] if number >= 5 else ["accuracy", False, 0.875, 0.625, 0.96875])
+    sources = [quarter.train_seconds_source, whole.train_seconds_source]
+    assert sources == (["metric", "wall"] if number >= 5 else ["measured", "measured"])
+    unknown = [whole.images, whole.data_wait_seconds, whole.eval_seconds]
+    assert [value is None for value in unknown] == [number >= 5] * 3
 
 
 def test_the_format_of_now_is_written_byte_for_byte(journal: Path) -> None:

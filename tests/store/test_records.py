@@ -19,6 +19,7 @@ RECORDS = [
     finished(a_trial()),
     ended(a_trial()),
     Evaluations(steps=(10,), accuracy=(0.5,), loss=(None,)),
+    Evaluations(steps=(10, 20), loss=(None, 1.5), metrics={"f1": (0.25, None), "x\n": (-1.0, 2e9)}),
     PrepareJob(recipe=RECIPE.model_dump(mode="json"), device="cpu", threads=1),
     StageJob(
         stage="a",
@@ -44,6 +45,28 @@ def test_an_unknown_field_is_refused(record: BaseModel) -> None:
     text = json.dumps(json.loads(record.model_dump_json()) | {"surprise": 1})
     with pytest.raises(ValidationError, match="surprise"):
         type(record).model_validate_json(text)
+
+
+def test_a_column_is_found_by_its_name() -> None:
+    evaluations = Evaluations(steps=(10, 20), loss=(None, 1.5), metrics={"f1": (0.25, None)})
+    assert [evaluations.column(name) for name in ("loss", "f1")] == [(None, 1.5), (0.25, None)]
+    assert evaluations.column("accuracy") == evaluations.column("never heard of") == (None, None)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"loss": (1.0,)},
+        {"loss": (1.0, 1.0), "accuracy": (0.5,)},
+        {"loss": (1.0, 1.0), "metrics": {"f1": (0.5,)}},
+        {"loss": (1.0, 1.0), "metrics": {"f1": (0.5, float("inf"))}},
+        {"loss": (1.0, 1.0), "metrics": {"accuracy": (0.5, 0.5)}},
+        {"loss": (1.0, 1.0), "accuracy": (0.5, 1.5)},
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(columns: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Evaluations(steps=(10, 20), **columns)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

@@ -120,8 +120,9 @@ def test_another_versions_checkpoint_is_refused(states: StageStates, change: dic
         states.read(400)
 
 
-def test_a_checkpoint_of_the_format_before_is_read(states: StageStates) -> None:
-    header = {"format": 2, "step": 400, "origin": origin_of(states).model_dump()}
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_checkpoint_of_a_format_before_is_read(states: StageStates, number: int) -> None:
+    header = {"format": number, "step": 400, "origin": origin_of(states).model_dump()}
     put(states, 400, whole(json.dumps(header).encode()))
     assert bytes(states.read(400)) == CONTENT
     assert states.origin(400) == origin_of(states)

@@ -6,6 +6,7 @@ from threading import Event
 from small_stages import smoke_task
 
 from sweep.errors import Outcome
+from sweep.plan.lengths import batches_before
 from sweep.store.records import StageJob
 from sweep.store.states import StageStates
 from sweep.train.keeper import Keeper
@@ -22,8 +23,10 @@ def stop_after(task: ImageTask, step: int | None, stop: Event) -> ImageTask:
     batches = task.batches
 
     def watched(seed, num_examples, start, last):
-        for done, batch in enumerate(batches(seed, num_examples, start, last), start + 1):
-            if done == step:
+        at = None if step is None else batches_before(task.recipe, num_examples, step)
+        first = batches_before(task.recipe, num_examples, start)
+        for done, batch in enumerate(batches(seed, num_examples, start, last), first + 1):
+            if done == at:
                 stop.set()
             yield batch
 

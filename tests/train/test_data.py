@@ -16,12 +16,14 @@ from small_stages import CPU, digits, smoke_job, smoke_task, train
 from torchvision.datasets import CIFAR10
 
 from sweep.errors import MachineError, Outcome
-from sweep.recipe.datasets import DATASETS, DataFile
+from sweep.recipe.data_files import DataFile
+from sweep.recipe.datasets import DATASETS
 from sweep.recipe.library import load_recipe, parse_settings
 from sweep.run.executors.inline import InlineExecutor
 from sweep.run.stop import StopRequest
 from sweep.store.records import PrepareJob
-from sweep.train.data import Augmenter, Images, Normaliser, draw_augmentation, epoch_order, load_images, subset
+from sweep.train.data import Augmenter, Images, Normaliser, draw_augmentation, epoch_order, subset
+from sweep.train.loading import load_images
 from sweep.train.task import Data, ImageTask
 
 LABELS = digits().train.labels.numpy()

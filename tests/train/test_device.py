@@ -5,7 +5,7 @@ import pytest
 import torch
 from small_stages import CPU, smoke_recipe, smoke_task
 
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.errors import MachineError
 from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
@@ -53,15 +53,16 @@ def test_a_sweep_on_a_device_that_is_not_there_ends_before_it_trains(gpus, tmp_p
     gpus(0)
     request = SweepRequest("smoke", "1", device="cuda:999", results=tmp_path)
     with pytest.raises(MachineError, match="there is no device cuda:999"):
-        run_sweep(request, make_executor=lambda *placed: InlineExecutor())
+        run_request(request, make_executor=lambda *placed: InlineExecutor())
     assert not (tmp_path / "smoke" / "journal.jsonl").exists()
 
 
 def test_the_environment_says_what_is_trained_with():
     set_threads(1)
     environment = read_environment(CPU)
-    assert set(environment.model_dump(exclude_none=True)) == set(Environment.model_fields) - {"git_commit"}
-    assert all(environment.model_dump(exclude={"git_commit"}).values())
+    of_others = {"git_commit", "code_sha256", "data_sha256"}
+    assert set(environment.model_dump(exclude_none=True)) == set(Environment.model_fields) - of_others
+    assert all(environment.model_dump(exclude=of_others).values())
     assert (environment.torch, environment.python) == (torch.__version__, platform.python_version())
     assert (environment.device_kind, environment.threads) == ("cpu", 1)
 
@@ -85,8 +86,8 @@ def test_a_gpu_is_given_the_same_batches_and_evaluates_alike():
     expected, expected_labels = next(here.batches(0, 1442, 25, 26))
     torch.testing.assert_close(images.cpu(), expected)
     assert torch.equal(labels.cpu(), expected_labels)
-    accuracy, loss = there.evaluate(there.build_model(0))
-    assert (accuracy, loss) == (
-        pytest.approx(here.evaluate(here.build_model(0))[0], abs=0.02),
-        pytest.approx(here.evaluate(here.build_model(0))[1], rel=0.01),
-    )
+    expected = here.evaluate(here.build_model(0))
+    assert there.evaluate(there.build_model(0)) == {
+        "accuracy": pytest.approx(expected["accuracy"], abs=0.02),
+        "loss": pytest.approx(expected["loss"], rel=0.01),
+    }

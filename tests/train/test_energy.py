@@ -12,7 +12,7 @@ from interrupted_stages import attempt, stages_states, train_in_parts
 from slow_tasks import slowed
 from small_stages import CPU, smoke_job, smoke_task, train
 
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
 from sweep.train import loop
@@ -273,12 +273,13 @@ def test_another_stages_joules_are_taken_over_with_its_checkpoint(hands, reading
 def test_a_checkpoint_that_was_written_before_joules_were_counted_is_read_and_has_none():
     model = torch.nn.Linear(1, 1)
     state = State.capture(7, model, torch.optim.SGD(model.parameters()), CPU)
-    so_far = asdict(SoFar(train_seconds=5.0, images=448))
+    so_far = asdict(SoFar(train_seconds=5.0, images=448)) | {"evaluations": ((7, 0.5, 1.25),)}
     del so_far["joules"]
     buffer = io.BytesIO()
     torch.save({"state": vars(state), "so_far": so_far}, buffer)
     read = decode_checkpoint(buffer.getvalue()).so_far
     assert (read.train_seconds, read.images, read.joules) == (5.0, 448, None)
+    assert read.evaluations == ((7, {"accuracy": 0.5, "loss": 1.25}),)
     assert decode_checkpoint(Checkpoint(state, SoFar(joules=2.5)).encode()).so_far.joules == 2.5
 
 
@@ -304,7 +305,7 @@ def test_a_trials_joules_are_those_of_its_whole_path_whoever_trained_it_first(tm
     monkeypatch.setattr(task_module, "ImageTask", HeatingTask)
     settings = ("lr_scheduler=wsd", "min_shared_steps=1")
     request = SweepRequest("smoke", "0.5,0.75,1", results=tmp_path, settings=settings)
-    done = run_sweep(request, make_executor=lambda *placed: InlineExecutor())
+    done = run_request(request, make_executor=lambda *placed: InlineExecutor())
     assert done.plan.num_steps < done.plan.num_steps_alone
     assert {result.entry.ratio: result.joules for result in done.history.results} == {
         result.entry.ratio: result.entry.num_steps for result in done.history.results

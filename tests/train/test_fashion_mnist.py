@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from sweep.recipe.datasets import DATASETS
-from sweep.train.data import load_images
 from sweep.train.fetch import fetch
+from sweep.train.loading import load_images
 
 DATASET = DATASETS["FashionMNIST"]
 

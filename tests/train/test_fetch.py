@@ -10,7 +10,8 @@ from urllib.error import URLError
 import pytest
 
 from sweep.errors import MachineError
-from sweep.recipe.datasets import DATASETS, DataFile, SystemPackage
+from sweep.recipe.data_files import DataFile, SystemPackage
+from sweep.recipe.datasets import DATASETS
 from sweep.train.fetch import fetch
 
 CONTENT = {"images": b"pixels" * 100, "labels": b"labels"}
@@ -119,6 +120,28 @@ def test_without_a_whole_package_both_splits_are_downloaded(dataset, downloads, 
     assert fetch(dataset, tmp_path / "data") == "downloaded"
     assert downloads.asked == [(True, True), (False, True)]
     assert dataset.problems(tmp_path / "data") == []
+
+
+def test_each_split_is_asked_for_in_the_words_of_its_class(dataset, downloads, tmp_path):
+    asked = []
+    downloads.serve = serve
+    module = sys.modules["torchvision"]
+    ours = module.datasets.FashionMNIST
+    module.datasets.FashionMNIST = lambda root, split, download: asked.append(split) or ours(root, split, download)
+    by_split = replace(dataset, package=None, splits=({"split": "trainval"}, {"split": "test"}))
+    assert fetch(by_split, tmp_path / "data") == "downloaded"
+    assert asked == ["trainval", "test"]
+
+
+def test_what_torchvision_took_for_the_dataset_and_is_not_is_to_be_moved_away(dataset, downloads, tmp_path):
+    downloads.serve = lambda root: None
+    with pytest.raises(MachineError, match=r"move what is in .*FashionMNIST/raw away and get it again"):
+        fetch(replace(dataset, package=None), tmp_path / "data")
+
+
+def test_folders_of_ones_own_cannot_be_got(tmp_path):
+    with pytest.raises(MachineError, match="lay your images out as"):
+        fetch(DATASETS["ImageFolder"], tmp_path)
 
 
 def test_no_network_is_an_error_with_two_ways_out(dataset, downloads, tmp_path):

@@ -19,7 +19,7 @@ from small_folder import CLASSES, SMALL, small_recipe, write_folder
 from small_stages import CPU
 from torchvision.transforms import v2
 
-from sweep.errors import MachineError, Outcome
+from sweep.errors import Outcome, RecipeError
 from sweep.recipe.datasets import DATASETS
 from sweep.run.executors.inline import InlineExecutor
 from sweep.run.messages import StageDone
@@ -71,7 +71,7 @@ def generators():
 
 
 def test_every_image_is_found_with_the_number_of_its_class(whole_folder):
-    for files, part, count in zip(find_image_files(whole_folder), ("train", "val"), (20, 7), strict=True):
+    for files, part, count in zip(find_image_files(SMALL, whole_folder), ("train", "val"), (20, 7), strict=True):
         assert len(files) == count
         for example in range(count):
             assert files.path(example).is_file()
@@ -81,12 +81,12 @@ def test_every_image_is_found_with_the_number_of_its_class(whole_folder):
 def test_other_files_are_no_images(folder):
     (folder / "train" / "n01" / "notes.txt").write_text("no image")
     assert DATASETS["ImageNet"].problems(folder) == []
-    assert len(find_image_files(folder)[0]) == 20
+    assert len(find_image_files(SMALL, folder)[0]) == 20
 
 
 def test_an_image_is_cropped_mirrored_and_normalised_by_torchvision_with_its_own_seed(whole_folder):
     task = make_task(whole_folder)
-    files, _ = find_image_files(whole_folder)
+    files, _ = find_image_files(SMALL, whole_folder)
     epoch, seed = 1, 5
     [(images, labels)] = list(task.batches(seed, 20, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 1))
     order = epoch_order(seed, epoch, 20, "epochs", files.labels)[:6]
@@ -197,7 +197,7 @@ def test_processes_are_gone_when_the_one_that_trains_is_killed(whole_folder, wai
 
 def test_evaluation_resizes_and_crops_the_centre_of_every_image_in_its_order(whole_folder):
     task = make_task(whole_folder)
-    _, files = find_image_files(whole_folder)
+    _, files = find_image_files(SMALL, whole_folder)
     batches = list(task.source.evaluation_batches())
     assert [len(labels) for _, labels in batches] == [6, 1]
     assert torch.cat([labels for _, labels in batches]).tolist() == files.labels.tolist()
@@ -331,9 +331,9 @@ def test_whatever_is_wrong_with_data_and_model_is_told_at_once(folder):
         shutil.rmtree(folder / part / "n01")
     recipe = small_recipe(data_path=str(folder), model="vit_b_16")
     job = PrepareJob(recipe=recipe.model_dump(mode="json"), device="cuda:99", threads=1)
-    with InlineExecutor() as executor, pytest.raises(MachineError) as refused:
+    with InlineExecutor() as executor, pytest.raises(RecipeError) as refused:
         executor.prepare(job, StopRequest())
-    words = ("of classes", "of classes", "no device cuda:99", "vit_b_16 does not take images of 3x32x32")
+    words = ("vit_b_16 does not take images of 3x32x32", "of classes", "of classes", "no device cuda:99")
     assert len(refused.value.problems) == len(words)
     for problem, word in zip(refused.value.problems, words, strict=True):
         assert word in problem.message

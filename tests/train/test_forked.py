@@ -6,7 +6,7 @@ from plain_loop import check_against_plain_loop
 from small_stages import DrawingTask, digits
 from torch import nn
 
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
 from sweep.store.history import read_history
@@ -52,7 +52,7 @@ def train_grid(folder, kind, settings, **options):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(task_module, "ImageTask", kind)
         patch.setattr(Keeper, "load_parent", counted)
-        done = run_sweep(request, make_executor=lambda *placed: InlineExecutor())
+        done = run_request(request, make_executor=lambda *placed: InlineExecutor())
     assert done.is_complete
     return done, {result.entry.key: result.weights_sha256 for result in done.history.results}, len(loaded)
 
@@ -82,7 +82,7 @@ def model_of(kind, done):
 def test_a_plain_loop_gives_the_weights_of_runs_that_share(schedule, tmp_path, planned_rates):
     settings = (*AUGMENTED, *SCHEDULES[schedule])
     request = SweepRequest("smoke", "0.5,1", 1, "steps", results=tmp_path, settings=settings)
-    done = run_sweep(request, make_executor=lambda *placed: InlineExecutor())
+    done = run_request(request, make_executor=lambda *placed: InlineExecutor())
     given = [word for setting in settings for word in ("--set", setting)]
     for result in done.history.results:
         rates = planned_rates("smoke", "--ratios", result.entry.ratio, "--method", "steps", *given)

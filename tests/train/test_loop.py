@@ -11,12 +11,12 @@ from slow_tasks import slowed
 from small_stages import DrawingTask, curve, digits, sha256, smoke_job, smoke_recipe, smoke_task, spiked, train
 from torch.overrides import TorchFunctionMode
 
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.errors import Outcome
 from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
 from sweep.store.records import decode_rates
-from sweep.train import data, loop
+from sweep.train import data, loop, warm_up
 from sweep.train.loop import READ_EVERY, start_stage, train_steps, weights_sha256
 from sweep.train.task import ImageTask
 
@@ -49,7 +49,7 @@ class RecordingTask(ImageTask):
 
 @pytest.fixture
 def no_warm_up(monkeypatch):
-    monkeypatch.setattr(loop, "_WARM_UP_STEPS", 0)
+    monkeypatch.setattr(warm_up, "_NUM_STEPS", 0)
 
 
 # Equal bit for bit
@@ -86,7 +86,7 @@ def test_an_evaluation_on_the_way_sees_what_a_run_that_ends_there_has_reached(ki
 def test_warm_up_steps_leave_no_trace(monkeypatch):
     hashes, states = set(), []
     for steps in (0, 1, 5):
-        monkeypatch.setattr(loop, "_WARM_UP_STEPS", steps)
+        monkeypatch.setattr(warm_up, "_NUM_STEPS", steps)
         hashes.add(sha256(train(smoke_job(), smoke_task(kind=DrawingTask))))
         states.append(torch.get_rng_state())
     assert len(hashes) == 1
@@ -207,9 +207,9 @@ def test_an_evaluation_on_the_way_that_is_not_finite_does_not_end_a_stage():
 
     class Stumbling(ImageTask):
         def evaluate(self, model, *note_progress):
-            accuracy, loss = super().evaluate(model, *note_progress)
+            values = super().evaluate(model, *note_progress)
             self.seen = getattr(self, "seen", 0) + 1
-            return accuracy, math.inf if self.seen == 1 else loss
+            return values | {"loss": math.inf} if self.seen == 1 else values
 
     trained = train(smoke_job(eval_steps=(23, 46)), smoke_task(kind=Stumbling))
     assert trained.outcome is Outcome.FINISHED
@@ -218,7 +218,7 @@ def test_an_evaluation_on_the_way_that_is_not_finite_does_not_end_a_stage():
 
 def test_a_trial_that_diverged_has_no_accuracy(tmp_path):
     request = SweepRequest("smoke", "0.5,1", results=tmp_path, settings=("lr=1e30",))
-    run = run_sweep(request, make_executor=lambda *placed: InlineExecutor())
+    run = run_request(request, make_executor=lambda *placed: InlineExecutor())
     assert not run.is_complete
     for result in run.history.results:
         assert result.outcome is Outcome.DIVERGED
@@ -352,7 +352,7 @@ def test_training_time_ends_when_the_device_is_done(slow_task, hands, monkeypatc
 def test_warm_up_steps_are_no_training_time(slow_task, monkeypatch):
     measurements = []
     for steps in (0, 4):
-        monkeypatch.setattr(loop, "_WARM_UP_STEPS", steps)
+        monkeypatch.setattr(warm_up, "_NUM_STEPS", steps)
         measurements.append(train(smoke_job(), slow_task).measurement)
     without, with_warm_up = measurements
     assert with_warm_up.train_seconds == without.train_seconds

@@ -123,7 +123,7 @@ def test_what_else_goes_wrong_while_preparing_is_not_hidden(worker, monkeypatch)
 def test_a_decoding_process_that_ran_out_of_memory_blames_no_image(monkeypatch):
     from sweep.train import folder
 
-    monkeypatch.setattr(folder, "pil_loader", lambda path: bytearray(MUCH))
+    monkeypatch.setattr(folder, "read_rgb", lambda path: bytearray(MUCH))
     files = SimpleNamespace(path=lambda example: "an image", labels=[0])
     with pytest.raises(MemoryError):
-        folder._Decoder(files, None).decode(0)
+        folder._FileDecoder(files, None)[0]

@@ -1,5 +1,8 @@
 """The networks: every name can be built, with any number of channels, and begins as the recipe asks."""
 
+import shlex
+import sys
+
 import pytest
 import torch
 import torchvision.models
@@ -7,6 +10,7 @@ from small_folder import small_recipe
 from small_stages import smoke_recipe
 from torch import nn
 
+from sweep.recipe.check import check_recipe
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.models import MODELS, OWN, TORCHVISION, has_small_stem
 from sweep.train.models import build_model
@@ -155,6 +159,54 @@ def test_building_one_network_leaves_the_next_as_it_is():
     assert first_convolution(build_model("resnet18", 3, 10, 0)).kernel_size == (7, 7)
 
 
+# Those of timm, where it is installed
+
+
+TIMM = ["timm/resnet18", "timm/vit_tiny_patch16_224", "timm/convnext_atto", "timm/mobilenetv3_small_050"]
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_a_network_of_timm_takes_any_number_of_channels_and_classes(name):
+    pytest.importorskip("timm")
+    model = build_model(name, 1, 7, seed=0)
+    assert model.eval()(torch.zeros(2, 1, 224, 224)).shape == (2, 7)
+
+
+def test_the_weights_of_timms_networks_are_those_that_it_draws_with_the_same_seed():
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(3)
+    theirs = timm.create_model("resnet18", num_classes=10)
+    assert torch.equal(flat(build_model("timm/resnet18", 3, 10, seed=3)), flat(theirs))
+    assert not torch.equal(flat(build_model("timm/resnet18", 3, 10, seed=4)), flat(theirs))
+
+
+def test_a_name_that_timm_does_not_have_is_a_problem_with_the_nearest_one():
+    pytest.importorskip("timm")
+    problem = model_problem(smoke_recipe("model=timm/resnet181"))
+    assert problem.key == "model"
+    assert problem.message.endswith("has no network 'resnet181'; did you mean 'resnet18'?")
+
+
+def test_without_timm_its_networks_are_a_problem_with_the_command_that_gets_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    problem = model_problem(smoke_recipe("model=timm/resnet18"))
+    assert "timm cannot be imported" in problem.message
+    assert problem.fix == f"get it with: {shlex.quote(sys.executable)} -m pip install timm"
+
+
+def test_a_small_stem_is_not_defined_for_timms_networks():
+    keys = {"model": "timm/resnet18", "dataset": "CIFAR10", "stem": "small"}
+    [problem] = check_recipe(keys, {}, "recipe")
+    assert problem.key == "stem"
+    assert problem.message.startswith("small is not defined for timm/resnet18")
+
+
+@pytest.mark.parametrize("name", ["timm/", "timm/../x", "timm/hf-hub:x/y", "timm/a b", "timm/resnet18\n"])
+def test_what_cannot_be_a_name_of_timms_is_refused_when_it_is_read(name):
+    [problem] = check_recipe({"model": name, "dataset": "CIFAR10"}, {}, "recipe")
+    assert "is no network of timm" in problem.message
+
+
 # What does not fit is found before anything trains
 
 
@@ -180,7 +232,14 @@ def test_both_sizes_of_image_files_are_tried(key):
 
 
 def test_a_network_that_an_older_torchvision_lacks_is_a_problem_of_the_key(monkeypatch):
-    monkeypatch.setattr("sweep.recipe.schema.MODELS", (*MODELS, "resnet9000"))
+    monkeypatch.setattr("sweep.recipe.keys.MODELS", (*MODELS, "resnet9000"))
     problem = model_problem(smoke_recipe("model=resnet9000"))
     assert problem.key == "model"
-    assert "Unknown model resnet9000" in problem.message
+    assert "has no network 'resnet9000'" in problem.message
+
+
+def test_the_smallest_size_of_progressive_resizing_is_tried():
+    keys = {"model": "alexnet", "train_crop_size": 96, "val_crop_size": 96}
+    assert model_problem(small_recipe(**keys)) is None
+    problem = model_problem(small_recipe(**keys, progressive_resizing=True))
+    assert "alexnet does not take images of 3x48x48" in problem.message

@@ -6,7 +6,7 @@ import pytest
 from plain_loop import check_against_plain_loop
 from small_stages import smoke_recipe
 
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
 from sweep.store.history import read_history
@@ -15,7 +15,7 @@ from sweep.store.history import read_history
 def run_inline(tmp_path, *settings, ratios="1", method=None, seeds=1):
     """One sweep of smoke, trained in this process."""
     request = SweepRequest("smoke", ratios, seeds, method, results=tmp_path / "results", settings=settings)
-    return run_sweep(request, make_executor=lambda *placed: InlineExecutor()).history.results
+    return run_request(request, make_executor=lambda *placed: InlineExecutor()).history.results
 
 
 def test_a_plain_loop_gives_the_weights_of_the_real_worker(smoke_results, planned_rates):

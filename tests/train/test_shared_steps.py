@@ -11,7 +11,7 @@ from small_stages import digits
 from tiny_task import TinyTask, batches_of
 from torch import nn
 
-from sweep.api import run_sweep
+from sweep.api import run_request
 from sweep.errors import MachineError, Problem, RecipeError
 from sweep.events import Noticed
 from sweep.recipe.schedule import SCHEDULES
@@ -62,7 +62,7 @@ def run_tiny(folder, grid, *more, tell=lambda event: None, **options):
     tiny_task.trained.clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(task_module, "ImageTask", TinyTask)
-        done = run_sweep(request, tell, make_executor=lambda *placed: InlineExecutor())
+        done = run_request(request, tell, make_executor=lambda *placed: InlineExecutor())
     return done, list(tiny_task.trained)
 
 
@@ -157,7 +157,7 @@ def test_a_grid_in_between_goes_on_from_the_fork_and_a_control_that_was_never_ev
     # 0.77 is 138 steps, no whole epochs; 0.5 has left the plateau after 73 of its 90.
     assert first.plan.stages[0].stop_step == 73
     assert len(more) == 138 - 73
-    truncated = {result.entry.ratio: result.truncated_accuracy for result in second.history.results}
+    truncated = {result.entry.ratio: result.truncated_quality for result in second.history.results}
     assert truncated == {"0.5": 0.5, "0.77": None, "1": None}
 
 

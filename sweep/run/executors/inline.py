@@ -6,7 +6,6 @@ import os
 from collections import deque
 from typing import Self
 
-from sweep.errors import MachineError
 from sweep.run.messages import Message, Prepared, Said
 from sweep.run.stop import StopRequest
 from sweep.run.worker import Worker
@@ -32,9 +31,7 @@ class InlineExecutor:
         self._worker.do(job)
         prepared = self._said.popleft()
         assert isinstance(prepared, Prepared)
-        if prepared.environment is None:
-            raise MachineError(prepared.problems)
-        return prepared.environment
+        return prepared.raise_any()
 
     def submit(self, job: StageJob) -> None:
         self._worker.do(job)

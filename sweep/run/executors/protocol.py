@@ -26,6 +26,7 @@ class Executor(Protocol):
 
         Raises:
             MachineError: with what is wrong with the machine or its data.
+            RecipeError: with what is wrong with the recipe, or with the code that it names.
             Interrupted: `stop` was requested meanwhile.
         """
         ...

@@ -75,18 +75,18 @@ class Seat:
 
         Raises:
             MachineError: with what is wrong with the machine or its data, or with the Worker itself.
+            RecipeError: with what is wrong with the recipe, or with the code that it names.
         """
         assert self._child is not None, "prepare first"
         message = self._child.receive()
         if message is None:
             raise self._broken(self._child)
         assert isinstance(message, Prepared)
-        if message.environment is None:
-            raise MachineError(message.problems)
+        environment = message.raise_any()
         if self._prepare_job is not None and self._prepare_job.device == "auto":
             # A Worker that replaces this one chooses no other device.
-            self._prepare_job = self._prepare_job.model_copy(update={"device": message.environment.device_kind})
-        return message.environment
+            self._prepare_job = self._prepare_job.model_copy(update={"device": environment.device_kind})
+        return environment
 
     def submit(self, job: StageJob) -> None:
         child = self._child or self._start()
@@ -116,9 +116,9 @@ class Seat:
             self._training = None
         if isinstance(message, StageDone):
             self._training, self.trained = None, message.stage
-            if message.outcome is Outcome.OUT_OF_MEMORY:
-                self.end()  # what is left of its memory is in pieces; the next Stage gets a new Worker
-            return message.model_copy(update={"log": self._shown_log})
+            if message.outcome in (Outcome.OUT_OF_MEMORY, Outcome.CRASHED):
+                self.end()  # what is left of it is in pieces; the next Stage gets a new Worker
+            return message.model_copy(update={"log": message.log or self._shown_log})
         return message
 
     def give_up(self) -> StageDone | None:
@@ -155,7 +155,9 @@ class Seat:
 
     def _unprepared(self, message: Prepared) -> StageDone | None:
         self.end()  # it has nothing to train on; the next Stage gets a new one
-        return self._answer(Outcome.FAILED, "; ".join(str(problem) for problem in message.problems))
+        return self._answer(
+            Outcome.FAILED, "; ".join(str(problem) for problem in (*message.mistakes, *message.problems))
+        )
 
     def _answer(self, outcome: Outcome, reason: str) -> StageDone | None:
         stage, self._training = self._training, None

@@ -1,0 +1,38 @@
+"""Asks a Worker what the recipe does not tell: how many examples its training data has, and what is wrong with the code
+that it names. Nothing stays of it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from sweep.errors import MachineError, Problem
+from sweep.run.executors.seat import Child
+from sweep.run.messages import Prepared
+from sweep.store.records import PrepareJob
+
+_LOG_LINES_SHOWN = 5
+
+
+def ask(job: PrepareJob) -> Prepared:
+    """What a Worker answers to `job`; it is gone then.
+
+    Raises:
+        MachineError: it does not start, or dies over it.
+    """
+    with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+        log = Path(folder) / "worker.log"
+        child = Child(log, {})
+        try:
+            child.send(job)
+            message = child.receive()
+        finally:
+            ended = child.end(0.0)
+        if message is None:
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
+            while_at = f" while it tried out the task {task}" if (task := job.recipe.get("task")) else ""
+            said = f": {' / '.join(lines)}" if lines else ", having printed nothing"
+            raise MachineError(Problem(f"the worker {ended}{while_at}{said}", where="preparing"))
+        assert isinstance(message, Prepared)
+        return message

@@ -1,0 +1,115 @@
+"""A network while it learns: model and optimizer, and what the recipe's methods keep beside them.
+
+It takes the values of a step and its batches, and knows neither a schedule nor where they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sweep.train.averaging import Ema, Swa
+from sweep.train.checkpoint import Part, State
+from sweep.train.compiling import compiled
+from sweep.train.freezing import Freezing
+from sweep.train.optimizers import set_values
+from sweep.train.precision import Precision
+from sweep.train.trainable import Trainable
+
+
+class Learner:
+    """One optimizer step is `begin`, `learn` for each of its batches, and `update`."""
+
+    def __init__(self, task: Trainable, model: nn.Module) -> None:
+        recipe = task.recipe
+        self._task = task
+        self._channels_last = recipe.channels_last
+        self.model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model
+        self.optimizer = task.build_optimizer(self.model)
+        self.precision = Precision(recipe, task.device)
+        self._forward: Callable[..., Any] = compiled(self.model) if recipe.compile else self.model
+        self._freezing = Freezing(self.model) if recipe.layer_freezing else None
+        self.ema: Ema | None = None
+        self.swa: Swa | None = None
+
+    def keep_averages(self, swa_steps: Iterable[int]) -> None:
+        """Begin the averages that the recipe asks for: SWA's after the steps `swa_steps`."""
+        recipe = self._task.recipe
+        self.ema = Ema(recipe, self._task.num_train, self.model) if recipe.model_ema else None
+        self.swa = Swa(self.model, swa_steps) if recipe.swa else None
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """What has a state of its own, by name."""
+        parts = {"ema": self.ema, "swa": self.swa, "scaler": self.precision.scaler}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is evaluated meanwhile: EMA's, once it has begun, else the one that learns."""
+        return self.ema.module if self.ema and self.ema.count else self.model
+
+    def capture(self, step: int) -> State:
+        return State.capture(step, self.model, self.optimizer, self._task.device, self.parts)
+
+    def restore(self, state: State) -> None:
+        state.restore(self.model, self.optimizer, self._task.device, self.parts)
+
+    def begin(self, rate: float, momentum: float | None, frozen_share: float | None) -> None:
+        """Take the values of a step; None: the optimizer's own momentum, and no layer is frozen."""
+        set_values(self.optimizer, rate, momentum)
+        if self._freezing and frozen_share is not None:
+            self._freezing.freeze(frozen_share)
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def learn(self, inputs: Any, targets: Any, share: float = 1.0) -> Tensor:
+        """Add the gradients of a batch that is `share` of the step's examples; returns its part of the step's loss."""
+        with self.precision.autocast():
+            loss = self._task.loss(self._forward(self._laid_out(inputs)), targets)
+        if share != 1:
+            loss = loss * share
+        self.precision.backward(loss)
+        return loss.detach()
+
+    @torch.no_grad()
+    def rescale(self, factor: float) -> None:
+        """Multiply the gradients that there are."""
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(factor)
+
+    def update(self) -> None:
+        """Change the weights by their gradients."""
+        self.precision.update(self.model, self.optimizer)
+
+    def average(self, steps_done: int) -> None:
+        """Take the weights after a step into the averages that are due."""
+        if self.ema:
+            self.ema.after_step(steps_done, self.model)
+        if self.swa:
+            self.swa.after_step(steps_done, self.model)
+
+    def evaluate(self, model: nn.Module, note_progress: Callable[[], None]) -> dict[str, float]:
+        """What `model` is worth, in the precision of the training."""
+        with self.precision.autocast():
+            return self._task.evaluate(model, note_progress)
+
+    @property
+    def has_averaged(self) -> bool:
+        """Whether SWA has taken in any weights: then it has a network to deploy."""
+        return self.swa is not None and self.swa.count > 0
+
+    def averaged(self, inputs: Iterable[Any]) -> nn.Module:
+        """The network that SWA deploys, its BatchNorm statistics those of `inputs`."""
+        assert self.swa is not None
+        devices = [self._task.device] if self._task.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices), self.precision.autocast():
+            return self.swa.deployed(map(self._laid_out, inputs))
+
+    def _laid_out(self, inputs: Any) -> Any:
+        if self._channels_last and isinstance(inputs, Tensor) and inputs.dim() == 4:
+            return inputs.contiguous(memory_format=torch.channels_last)
+        return inputs

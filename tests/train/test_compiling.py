@@ -1,0 +1,57 @@
+"""A network that torch compiles: what it trains, and that nothing compiles while training is measured."""
+
+import shutil
+
+import pytest
+import torch
+from interrupted_stages import train_in_parts
+from small_stages import sha256, smoke_job, smoke_task, train
+from torch._dynamo.utils import counters
+
+from sweep.train.loop import start_stage, train_steps
+from sweep.train.step_values import StepValues
+from sweep.train.warm_up import _batches
+
+COMPILED = ("compile=true", "layer_freezing=true", "progressive_resizing=true", "batch_size=500", "lr_warmup_epochs=0")
+CHANGES = {"image_size": ((0, 4.0), (4, 8.0)), "frozen_share": ((0, 0.0), (3, 0.5))}
+
+
+def num_compiled():
+    return counters["stats"]["unique_graphs"]
+
+
+def compiled_job():
+    """Two epochs of three steps, in which sizes, frozen layers and batches change."""
+    return smoke_job(*COMPILED, num_steps=6, values=CHANGES)
+
+
+def test_every_form_of_a_step_is_warmed_up():
+    job = compiled_job()
+    batches = list(_batches(job, smoke_task(*COMPILED), StepValues.of(job)))
+    assert {(step, len(labels)) for step, (_, labels) in batches} == {
+        (step, size) for step in (0, 3, 4) for size in (500, 442)
+    }
+
+
+def test_without_compiling_three_whole_batches_are_enough():
+    batches = list(_batches(smoke_job(), smoke_task(), StepValues.of(smoke_job())))
+    assert [(step, len(labels)) for step, (_, labels) in batches] == [(0, 64)] * 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles for the CPU with g++")
+def test_nothing_compiles_behind_the_warm_up_and_parts_are_the_whole(tmp_path):
+    job = compiled_job()
+    run = start_stage(job, smoke_task(*COMPILED), lambda progress: None)
+    before = num_compiled()
+    assert before >= 1
+    list(train_steps(run, 6))
+    assert num_compiled() == before
+    whole = train(job, smoke_task(*COMPILED))
+    parts = train_in_parts(job, tmp_path, (2, 5), lambda: smoke_task(*COMPILED))
+    assert sha256(parts) == sha256(whole)
+    torch._dynamo.reset()
+    assert sha256(train(job, smoke_task(*COMPILED))) == sha256(whole)
+    plain = train(job, smoke_task(*COMPILED[1:]))
+    for name, tensor in whole.weights.items():
+        torch.testing.assert_close(tensor, plain.weights[name], rtol=0.05, atol=0.01)
