@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -50,7 +50,7 @@ def command_warnings(loaded: LoadedRecipe, runs: tuple[Lengths, ...], num_seeds:
     found = [*_unused_keys(loaded, command), *_defaults(loaded, command), *_same_seeds(loaded, command, num_seeds)]
     found += _same_file(loaded, command)
     for run in runs:
-        found += _shifts(loaded, command, run)
+        found += [*_shifts(loaded, command, run), *_lost_milestones(loaded, command, run)]
     return found
 
 
@@ -184,6 +184,19 @@ def _shifts(loaded: LoadedRecipe, command: OwnCommand, run: Lengths) -> Iterator
         shifts = [f"{_number(at)} → {whole}" for at in parts if (whole := rounded(placeholder.name, at)) != at]
         if shifts:
             yield _problem(loaded, placeholder.name, f"rounded to whole epochs: {', '.join(shifts)}", run)
+
+
+def _lost_milestones(loaded: LoadedRecipe, command: OwnCommand, run: Lengths) -> Iterator[Problem]:
+    """Milestones that rounding lays onto one epoch, or onto the run's end and behind it."""
+    if Placeholder("lr_milestones") not in used_times(command):
+        return
+    epochs = [rounded("lr_milestones", at) for at in parts_of(command.times(run.num_steps)["lr_milestones"])]
+    for epoch, times in Counter(epochs).items():
+        if epoch >= run.num_steps:
+            yield _problem(loaded, "lr_milestones", f"epoch {epoch} is not within the run: it is never reached", run)
+        elif times > 1:
+            message = f"{times} milestones merge at epoch {epoch}: the rate decays {times} times at once"
+            yield _problem(loaded, "lr_milestones", message, run)
 
 
 def _number(value: Fraction) -> str:

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from sweep.errors import MachineError, Problem
+from sweep.run.executors.patience import SECONDS_TO_START
 from sweep.run.executors.seat import Child
 from sweep.run.messages import Prepared
 from sweep.store.records import PrepareJob
@@ -15,21 +16,23 @@ from sweep.store.records import PrepareJob
 _LOG_LINES_SHOWN = 5
 
 
-def ask(job: PrepareJob) -> Prepared:
+def ask(job: PrepareJob, timeout_seconds: float = SECONDS_TO_START) -> Prepared:
     """What a Worker answers to `job`; it is gone then.
 
     Raises:
-        MachineError: it does not start, or dies over it.
+        MachineError: it does not start, dies over it, or has no answer after so many seconds.
     """
     with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
         log = Path(folder) / "worker.log"
         child = Child(log, {})
         try:
             child.send(job)
-            message = child.receive()
+            has_answered = child.connection.poll(timeout_seconds)
+            message = child.receive() if has_answered else None
         finally:
             ended = child.end(0.0)
         if message is None:
+            ended = ended if has_answered else f"has no answer after {timeout_seconds:g} s"
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
             while_at = f" while it tried out the task {task}" if (task := job.recipe.get("task")) else ""
             said = f": {' / '.join(lines)}" if lines else ", having printed nothing"

@@ -12,10 +12,12 @@ sys.path.append(str(Path(__file__).parent.parent / "train"))
 
 from user_modules import HEAD, as_a_worker, write_module, write_recipe
 
+from sweep import api
 from sweep.api import plan_sweep
-from sweep.errors import UsageError
+from sweep.errors import MachineError, UsageError
 from sweep.recipe.schema import Recipe
 from sweep.request import SweepRequest
+from sweep.run.ask import ask
 from sweep.train import task_module
 
 GOOD = "def make_task(recipe):\n    return made((X[:150], Y[:150]))\n"
@@ -318,6 +320,13 @@ def test_a_module_that_kills_its_process_is_an_error_of_the_machine(sweep, tmp_p
     assert done.returncode == 3
     assert "crashed (exit code 5)" in done.stderr
     assert f"while it tried out the task {path.stem}:make_task: almost" in done.stderr
+
+
+def test_a_module_that_is_never_imported_is_given_up(tmp_path, monkeypatch):
+    path = write_recipe(tmp_path, GOOD, head="while True:\n    pass\n")
+    monkeypatch.setattr(api, "ask", lambda job: ask(job, timeout_seconds=0.5))
+    with pytest.raises(MachineError, match=rf"has no answer after 0.5 s while it tried out the task {path.stem}:make_"):
+        plan_sweep(SweepRequest(str(path)))
 
 
 # The code of a sweep's first run

@@ -47,6 +47,18 @@ def test_the_plan_warns_of_each_length_that_is_rounded_with_the_shift(planned):
     assert [row[2:] for row in plan_grid(plan).rows] == [("22", "7", "5"), ("45", "15", "5"), ("90", "30", "5")]
 
 
+def test_the_plan_warns_of_milestones_that_rounding_merges_or_loses(planned):
+    text = "command: train {epochs} {lr_milestones} {seed}\nepochs: 90\nlr_milestones: [30, 31, 89, 120]\n"
+    place = "r.yaml:3: lr_milestones: ratio"
+    assert texts(planned(text, "0.1,1")) == [
+        f"{place} 0.1: rounded to whole epochs: 3.1 → 3, 8.9 → 9",
+        f"{place} 0.1: 2 milestones merge at epoch 3: the rate decays 2 times at once",
+        f"{place} 0.1: epoch 9 is not within the run: it is never reached",
+        f"{place} 0.1: epoch 12 is not within the run: it is never reached",
+        f"{place} 1: epoch 120 is not within the run: it is never reached",
+    ]
+
+
 def test_an_exact_length_that_is_not_whole_is_refused_with_ratios_near_it_that_work(refusals, planned):
     text = "command: train {epochs} {lr_step_size:exact}\nepochs: 90\nlr_step_size: 30\n"
     assert refusals(text, "11/45,0.5,1") == [

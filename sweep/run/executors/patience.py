@@ -7,7 +7,7 @@ import math
 from sweep.clock import monotonic_seconds
 
 # Chosen: time to start, to load the data again and to compile, on a slow disk; what is slow there is no hang.
-_SECONDS_TO_START = 600.0
+SECONDS_TO_START = 600.0
 # Whoever waits looks ten times a second. If it did not for so long, it was suspended itself (a stopped process, a
 # closed lid): how the Worker fared meanwhile is not known, and what it says next is still to be heard.
 _LONGEST_GAP_SECONDS = 1.0
@@ -26,7 +26,7 @@ class Patience:
 
     def begin(self) -> None:
         """A Worker begins with something that takes a while before its first step."""
-        self._restart(max(self._stall_timeout, _SECONDS_TO_START))
+        self._restart(max(self._stall_timeout, SECONDS_TO_START))
 
     def note_progress(self) -> None:
         self._restart(self._stall_timeout)
