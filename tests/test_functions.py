@@ -151,8 +151,12 @@ def test_warnings_are_pythons_at_the_line_that_called(inline, tmp_path):
 
 def test_a_stopped_sweep_raises_keyboard_interrupt(monkeypatch):
     monkeypatch.setattr(functions, "run_request", lambda *asked: SimpleNamespace(stopped_by=signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):
-        run_sweep("smoke")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background it is ignored
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep("smoke")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_it_runs_in_another_thread(inline, tmp_path):

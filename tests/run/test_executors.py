@@ -147,6 +147,7 @@ def test_a_damaged_checkpoint_is_told_with_its_stage(executor, jobs, tmp_path):
     assert (done.outcome, done.measurement.resumed_at) == (Outcome.FINISHED, ())
 
 
+@pytest.mark.slow
 def test_two_jobs_train_at_once_each_in_its_own_process_with_the_same_bits(jobs, tmp_path):
     hashes = []
     for placement in (ONE_JOB, TWO_JOBS):
@@ -164,6 +165,7 @@ def test_two_jobs_train_at_once_each_in_its_own_process_with_the_same_bits(jobs,
     assert logs == {"logs/worker-1.log", "logs/worker-2.log"}
 
 
+@pytest.mark.slow
 def test_of_two_jobs_a_lost_one_leaves_the_other_alone(jobs, tmp_path):
     with LocalExecutor(Workspace(tmp_path), TWO_JOBS) as executor:
         executor.prepare(PREPARE, StopRequest())
@@ -315,6 +317,7 @@ def test_a_worker_that_makes_no_progress_is_ended_told_and_replaced(jobs, long_j
         assert answer(executor)[0].outcome is Outcome.FINISHED
 
 
+@pytest.mark.slow
 def test_of_two_jobs_the_one_that_hangs_is_noticed_while_the_other_talks(long_job, tmp_path, hands, wait_until):
     other = long_job.model_copy(update={"stage": "other"})
     with LocalExecutor(Workspace(tmp_path), TWO_JOBS, stall_timeout=7.0) as executor:
@@ -348,6 +351,7 @@ def test_a_worker_is_not_held_to_hang_while_this_process_was_suspended(long_job,
         wait_until(lambda: isinstance(executor.receive(0.1), Progressed))
 
 
+@pytest.mark.slow
 def test_a_worker_that_still_starts_or_has_nothing_to_do_is_not_held_to_hang(jobs, tmp_path, hands):
     with LocalExecutor(Workspace(tmp_path), ONE_JOB, stall_timeout=7.0) as executor:
         executor.prepare(PREPARE, StopRequest())

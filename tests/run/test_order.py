@@ -103,6 +103,7 @@ def planned_or_rejected(request, **options):
         assume(False)
 
 
+@pytest.mark.slow
 @given(requests(), WORKERS)
 def test_plans_of_up_to_twelve_stages_end_within_a_twentieth_of_the_optimum(request, num_workers):
     steps, children = planned_or_rejected(request)
