@@ -90,6 +90,7 @@ ORDER = [
     "sweep.train.nested",
     "sweep.train.trainable",
     "sweep.train.generators",
+    "sweep.train.processes",
     "sweep.train.blame",
     "sweep.train.data",
     "sweep.train.loading",

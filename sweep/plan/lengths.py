@@ -9,6 +9,7 @@ those): the last, smaller one is trained too.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
@@ -64,6 +65,15 @@ def batches_before(recipe: Recipe, num_examples: int, step: int) -> int:
     """How many batches of `batch_size` the steps before `step` take, in epochs of `num_examples`."""
     epoch, index = divmod(step, steps_in_epoch(num_examples, examples_per_step(recipe)))
     return epoch * steps_in_epoch(num_examples, recipe.batch_size) + index * recipe.gradient_accumulation_steps
+
+
+def epochs_of(start: int, stop: int, per_epoch: int) -> Iterator[tuple[int, range]]:
+    """Steps, or batches, `start` … `stop - 1` of a run, by epoch: its number, and which of its own they are."""
+    while start < stop:
+        epoch, first = divmod(start, per_epoch)
+        last = min(per_epoch, first + stop - start)
+        yield epoch, range(first, last)
+        start += last - first
 
 
 def measure(recipe: Recipe, ratio: Ratio, dataset_examples: int) -> Lengths:

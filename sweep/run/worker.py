@@ -104,7 +104,7 @@ class Worker:
 
         self._prepare_job = job
         try:
-            return self._check_and_load(job)
+            return self._check_and_load(job, recipe)
         except Exception as error:
             memory = out_of_memory(error, self._device)
             if memory is None:
@@ -113,10 +113,9 @@ class Worker:
             problem = Problem(f"{memory} before anything trained", fix="take a machine with more, or fewer --jobs")
             return Prepared(problems=(problem,))
 
-    def _check_and_load(self, job: PrepareJob) -> Prepared:
+    def _check_and_load(self, job: PrepareJob, recipe: Recipe) -> Prepared:
         from sweep.train.device import set_threads
 
-        recipe = Recipe.model_validate(job.recipe, strict=False)
         set_threads(job.threads)
         return self._load_task(recipe, job) if recipe.kind == "task" else self._load_data(recipe, job)
 

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torchvision.transforms import v2
 
-from sweep.plan.lengths import steps_in_epoch
 from sweep.recipe.dataset import Dataset
 from sweep.recipe.schema import Recipe
 from sweep.train.augment import Eraser, auto_augmentation
@@ -76,12 +75,7 @@ class AugmentedSource(MemorySource):
 
     def _items(self, seed: int, num_examples: int, start: int, stop: int) -> Iterator[list[_Item]]:
         """What each step's batch is made of."""
-        size, step = self._recipe.batch_size, start
-        while step < stop:
-            epoch, first = divmod(step, steps_in_epoch(num_examples, size))
-            draws = self.draws(seed, epoch)
-            for part in self.order(seed, epoch, num_examples).split(size)[first : first + stop - step]:
-                columns = (part, draws.top[part], draws.left[part], draws.mirrored[part])
-                rows = zip(*(column.tolist() for column in columns), strict=True)
-                yield [(epoch, *row) for row in rows]
-                step += 1
+        for epoch, part, draws in self.parts(seed, num_examples, start, stop):
+            columns = (part, draws.top[part], draws.left[part], draws.mirrored[part])
+            rows = zip(*(column.tolist() for column in columns), strict=True)
+            yield [(epoch, *row) for row in rows]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from sweep.plan.lengths import steps_in_epoch
+from sweep.plan.lengths import epochs_of, steps_in_epoch
 from sweep.recipe.dataset import Dataset
 from sweep.recipe.schema import Recipe
 
@@ -169,15 +169,16 @@ class MemorySource:
 
     def batches(self, seed: int, num_examples: int, start: int, stop: int) -> Generator[Batch, None, None]:
         """As a Source does."""
+        for _, examples, draws in self.parts(seed, num_examples, start, stop):
+            yield self.batch(examples, draws)
+
+    def parts(self, seed: int, num_examples: int, start: int, stop: int) -> Iterator[tuple[int, Tensor, Draws]]:
+        """Of each of these batches its epoch, its examples, (b,) indices, and the draws of its epoch."""
         size = self._recipe.batch_size
-        steps_per_epoch = steps_in_epoch(num_examples, size)
-        while start < stop:
-            epoch, first = divmod(start, steps_per_epoch)
-            parts = self.order(seed, epoch, num_examples).split(size)[first : first + stop - start]
+        for epoch, places in epochs_of(start, stop, steps_in_epoch(num_examples, size)):
             draws = self.draws(seed, epoch)
-            for examples in parts:
-                yield self.batch(examples, draws)
-            start += len(parts)
+            for examples in self.order(seed, epoch, num_examples).split(size)[places.start : places.stop]:
+                yield epoch, examples, draws
 
     def warm_up_batch(self, seed: int, num_examples: int) -> Batch:
         """As a Source does."""

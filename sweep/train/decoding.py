@@ -6,7 +6,6 @@ processes nor the step that a run starts at changes a bit. Nothing is drawn from
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +17,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from sweep.errors import MachineError, Problem
-from sweep.lifetime import end_with_parent
 from sweep.train.augment import erase
 from sweep.train.data import Batch, Normaliser
-
-# Chosen: enough that one slow image holds up nobody, little enough for a laptop's memory.
-_BATCHES_AHEAD = 2
+from sweep.train.processes import not_warned, process_options
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ class Decoding:
 
     def once(self, decoder: Decoder, batches: Iterable[list[Any]]) -> Generator[Batch, None, None]:
         """The batches of the given examples. The processes start now, and end with the last batch or when closed."""
-        with _not_warned():
+        with not_warned():
             return self._on_device(iter(self._loader(decoder, batches)))
 
     def loader(self, decoder: Decoder, batches: list[list[Any]]) -> DataLoader[Any]:
@@ -73,20 +69,16 @@ class Decoding:
 
     def again(self, loader: DataLoader[Any]) -> Generator[Batch, None, None]:
         """All batches of a loader, once more."""
-        with _not_warned():
+        with not_warned():
             return self._on_device(iter(loader))
 
     def _loader(self, decoder: Decoder, batches: Iterable[list[Any]], is_kept: bool = False) -> DataLoader[Any]:
         return DataLoader(
             decoder,  # type: ignore[arg-type] # anything that can be indexed will do
             batch_sampler=batches,
-            num_workers=self._workers,
             collate_fn=_collate,
-            pin_memory=self._device.type == "cuda",
-            worker_init_fn=_begin_worker,
-            generator=torch.Generator(),  # else it draws from the global one
-            prefetch_factor=_BATCHES_AHEAD if self._workers else None,
             persistent_workers=is_kept and self._workers > 0,
+            **process_options(self._workers, self._device),
         )
 
     def _on_device(self, decoded: Iterator[Any]) -> Generator[Batch, None, None]:
@@ -96,18 +88,6 @@ class Decoding:
             pixels, labels, *boxes = (part.to(self._device, non_blocking=True) for part in batch)
             images = self._normaliser(pixels)
             yield erase(images, *boxes) if boxes else images, labels
-
-
-@contextmanager
-def _not_warned() -> Iterator[None]:
-    with warnings.catch_warnings():
-        # Of more processes than cores, and from Python 3.12 on of forking beside threads: both are meant.
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _begin_worker(number: int) -> None:
-    end_with_parent()
 
 
 def _collate(examples: list[Example]) -> Any:

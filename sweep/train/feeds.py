@@ -8,7 +8,6 @@ made anew for every epoch, and one that a run comes back to in mid-epoch is read
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -20,13 +19,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
 
 from sweep.errors import SweepError
-from sweep.lifetime import end_with_parent
+from sweep.plan.lengths import epochs_of, steps_in_epoch
 from sweep.recipe.schema import Recipe
 from sweep.train.blame import blame
 from sweep.train.data import epoch_order
 from sweep.train.generators import OwnGenerators, seed_generators, set_aside
 from sweep.train.memory import is_out_of_memory
 from sweep.train.nested import tensors, to_device
+from sweep.train.processes import not_warned, process_options
 from sweep.train.trainable import AnyBatch
 
 # The random streams of an epoch, beside those of the tool's own data.
@@ -121,12 +121,8 @@ def described(value: Any) -> str:
 
 def _spans(num_batches: int, per_step: int, start: int, stop: int) -> Iterator[tuple[int, range]]:
     """The batches of steps `start` … `stop - 1`, an epoch at a time: its number, and which of its batches."""
-    steps_per_epoch = -(-num_batches // per_step)
-    while start < stop:
-        epoch, first = divmod(start, steps_per_epoch)
-        last = min(steps_per_epoch, first + stop - start)
-        yield epoch, range(first * per_step, min(last * per_step, num_batches))
-        start += last - first
+    for epoch, steps in epochs_of(start, stop, steps_in_epoch(num_batches, per_step)):
+        yield epoch, range(steps.start * per_step, min(steps.stop * per_step, num_batches))
 
 
 class _Ordered:
@@ -142,7 +138,7 @@ class _Ordered:
         """Of each batch its epoch, its place in it, and its examples."""
         size = self._recipe.batch_size
         per_step = self._recipe.gradient_accumulation_steps
-        for epoch, places in _spans(-(-num_examples // size), per_step, start, stop):
+        for epoch, places in _spans(steps_in_epoch(num_examples, size), per_step, start, stop):
             order = epoch_order(seed, epoch, num_examples, self._recipe.method, self._labels).tolist()
             for place in places:
                 yield epoch, place, order[place * size : (place + 1) * size]
@@ -268,18 +264,13 @@ class DatasetFeed(_Ordered):
     def _fetched(self, orders: Iterable[_Order]) -> Generator[AnyBatch, None, None]:
         if not self._workers:
             return (self._moved(self._fetcher[order]) for order in orders)
-        with warnings.catch_warnings():
-            # Of more processes than cores, and from Python 3.12 on of forking beside threads: both are meant.
-            warnings.simplefilter("ignore")
+        with not_warned():
             loader: DataLoader[Any] = DataLoader(
                 self._fetcher,  # type: ignore[arg-type] # anything that can be indexed will do
                 batch_size=None,
                 sampler=orders,
-                num_workers=self._workers,
                 collate_fn=_as_it_is,
-                pin_memory=self._device.type == "cuda",
-                worker_init_fn=_begin_worker,
-                generator=torch.Generator(),  # else it draws from the global one
+                **process_options(self._workers, self._device),
             )
             fetched = iter(loader)
         return (self._moved(batch) for batch in fetched)
@@ -292,10 +283,6 @@ class DatasetFeed(_Ordered):
 
 def _as_it_is(batch: Any) -> Any:
     return batch
-
-
-def _begin_worker(number: int) -> None:
-    end_with_parent()
 
 
 def _pair_on_device(name: str, batch: Any, device: torch.device) -> AnyBatch:

@@ -18,7 +18,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-from sweep.plan.lengths import steps_in_epoch
+from sweep.plan.lengths import epochs_of, steps_in_epoch
 from sweep.recipe.dataset import Dataset
 from sweep.recipe.image_lists import PARTS, Listed
 from sweep.recipe.schema import Recipe
@@ -169,13 +169,11 @@ class FolderSource:
 
     def _examples(self, seed: int, num_examples: int, start: int, stop: int) -> Iterator[list[tuple[int, int]]]:
         """The (epoch, example) of each image of each step's batch."""
-        size, step = self._recipe.batch_size, start
-        while step < stop:
-            epoch, first = divmod(step, steps_in_epoch(num_examples, size))
+        size = self._recipe.batch_size
+        for epoch, places in epochs_of(start, stop, steps_in_epoch(num_examples, size)):
             order = epoch_order(seed, epoch, num_examples, self._recipe.method, self._train.labels).tolist()
-            for at in range(first * size, num_examples, size)[: stop - step]:
-                yield [(epoch, example) for example in order[at : at + size]]
-                step += 1
+            for place in places:
+                yield [(epoch, example) for example in order[place * size : (place + 1) * size]]
 
 
 def _train_transform(recipe: Recipe) -> v2.Transform:
