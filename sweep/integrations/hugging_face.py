@@ -22,7 +22,7 @@ except ImportError as error:
 from sweep.clock import Stopwatch
 from sweep.errors import Complaints, Problem, UsageError
 from sweep.integrations.told import told_ratio, write_metrics
-from sweep.recipe.duration import Ratio
+from sweep.recipe.duration import Ratio, exact
 from sweep.train.device import synchronize
 from sweep.train.scaling import steps_made
 from sweep.train.schedulers import scale_scheduler
@@ -196,7 +196,7 @@ def _scale_length(args: TrainingArguments, ratio: Ratio) -> Fraction:
             raise UsageError(Problem(f"of {args.max_steps} steps that is none", "max_steps", ratio=ratio.text, fix=fix))
         realised, args.max_steps = Fraction(scaled, args.max_steps), scaled
         return realised
-    epochs = Fraction(repr(float(args.num_train_epochs)))
+    epochs = exact(args.num_train_epochs)
     if (epochs * ratio.value).denominator != 1 and ratio.value != 1:
         message = f"of {float(epochs):g} epochs that is {float(epochs * ratio.value):g}, no whole number"
         fix = f"take a ratio such as {1 / epochs}, or give max_steps instead"

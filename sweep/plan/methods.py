@@ -15,7 +15,7 @@ from fractions import Fraction
 from sweep.plan.lengths import Lengths
 from sweep.plan.tracks import Averaging, Track, shared_averages
 from sweep.recipe.datasets import DATASETS
-from sweep.recipe.duration import Duration, Unit, round_half_up
+from sweep.recipe.duration import Duration, Unit, exact, round_half_up
 from sweep.recipe.schema import Recipe
 
 # The keys of each method's times.
@@ -228,8 +228,3 @@ def _alike(times: Times, end: Fraction) -> float:
     else:
         return math.inf
     return max(0, round_half_up(differs) - 1)
-
-
-def exact(number: float) -> Fraction:
-    """The decimal that was typed."""
-    return Fraction(repr(number))

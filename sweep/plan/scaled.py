@@ -12,10 +12,10 @@ from math import pow
 
 from sweep.errors import Complaints, Problem, RecipeError
 from sweep.plan.lengths import Lengths, follows_run
-from sweep.plan.methods import TIMES, Times, exact, is_on
+from sweep.plan.methods import TIMES, Times, is_on
 from sweep.plan.stages import make_plan
 from sweep.recipe.check import check_recipe
-from sweep.recipe.duration import Duration, Ratio, Unit
+from sweep.recipe.duration import Duration, Ratio, Unit, exact
 from sweep.recipe.library import LoadedRecipe, shown_path
 from sweep.recipe.schedule import SCHEDULES, Dilation
 from sweep.recipe.schema import Recipe

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor, isfinite
-from numbers import Rational, Real
+from numbers import Real
 
 from sweep.errors import Problem, UsageError
-from sweep.recipe.duration import Ratio
+from sweep.recipe.duration import Ratio, exact
 from sweep.recipe.schedule import SCHEDULES
 from sweep.recipe.schema import Recipe
 from sweep.recipe.spelling import nearest
@@ -124,7 +124,7 @@ def _scaled(key: str, value: object, values: Mapping[str, object], stretch: _Str
 
 def _exact(value: object) -> Fraction:
     assert isinstance(value, Real)
-    return Fraction(value) if isinstance(value, Rational) else Fraction(repr(float(value)))
+    return exact(value)
 
 
 def _number(value: Fraction) -> int | Fraction:

@@ -37,6 +37,11 @@ def round_half_up(position: Fraction) -> int:
     return floor(position + Fraction(1, 2))
 
 
+def exact(number: Real | float) -> Fraction:
+    """The number as it was typed: of a float, the decimal that it shows."""
+    return Fraction(number) if isinstance(number, Rational) else Fraction(repr(float(number)))
+
+
 @dataclass(frozen=True)
 class Ratio:
     """A scale of training length: 1 is the baseline, 0.5 trains half as long. `text` is how it was typed."""
@@ -81,10 +86,10 @@ class Ratio:
             return cls.parse(value)
         if isinstance(value, bool) or not isinstance(value, Real) or not _is_finite(value):
             raise ValueError(f"{_shown(repr(value))} is not a ratio: give 0.7, '7/10' or Fraction(7, 10)")
-        exact = Fraction(value) if isinstance(value, Rational) else Fraction(repr(float(value)))
-        if exact <= 0:
+        fraction = exact(value)
+        if fraction <= 0:
             raise ValueError(f"{_shown(str(value))} is not above zero: a run of no length trains nothing")
-        return cls(exact, decimal_text(exact))
+        return cls(fraction, decimal_text(fraction))
 
 
 def parse_ratios(text: str, where: str = "--ratios") -> tuple[Ratio, ...]:

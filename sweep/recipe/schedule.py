@@ -27,7 +27,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.recipe.duration import Duration, Unit, round_half_up
+from sweep.recipe.duration import Duration, Unit, exact, round_half_up
 
 Steps = NDArray[np.int64]  # (n,) optimizer steps, counted from 0
 Multipliers = NDArray[np.float64]  # (n,) multiples of the base learning rate
@@ -465,7 +465,7 @@ def _onecyclelr(keys: ScheduleKeys, run: Dilation) -> Shape:
     return OneCycle(
         start=0,
         end=run.num_steps,
-        peak=Fraction(repr(keys.lr_pct_start)) * run.num_steps,
+        peak=exact(keys.lr_pct_start) * run.num_steps,
         first=1 / keys.lr_div_factor,
         last=1 / (keys.lr_div_factor * keys.lr_final_div_factor),
         anneal=keys.lr_anneal,

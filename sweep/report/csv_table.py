@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from sweep.errors import Outcome, Problem, UsageError
-from sweep.recipe.duration import Ratio
+from sweep.recipe.duration import Ratio, exact
 from sweep.recipe.spelling import nearest
 from sweep.report.csv_cells import CELLS, TIME_UNITS, is_ratio, named_ratio, plain_text, signed_number
 from sweep.report.csv_file import Row, read_rows
@@ -229,7 +228,7 @@ class _Reading:
         epochs = values["epochs"]
         if epochs is None or self.baseline_epochs is None:
             return None
-        baseline = Fraction(repr(self.baseline_epochs))  # 7.3 is 73/10
+        baseline = exact(self.baseline_epochs)  # 7.3 is 73/10
         text = "1.0" if epochs == baseline else f"{epochs}/{baseline}"
         return Ratio(epochs / baseline, text) if is_ratio(text) else named_ratio(epochs / baseline)
 
