@@ -7,6 +7,9 @@ READY := $(VENV)/.ready
 # How many SIGKILLs `make soak` deals out; a fifth of them to sweeps that really train.
 KILLS ?= 1000
 
+# The other files of bench/ are what these use.
+BENCHES := $(shell grep -l '^from results import' bench/*.py)
+
 .PHONY: demo test test-slow soak lint fix bench
 
 demo: $(READY)  ## train the digits recipe at three lengths and print what each costs and gives
@@ -27,11 +30,9 @@ lint: $(READY)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## our training loop against a bare one, shared steps against each trial alone, a report against its imports; gates nothing
+bench: $(READY)  ## every bench of bench/, one after the other, hours of it; writes bench/results.md and gates nothing
 	$(BIN)/sweep data get FashionMNIST
-	$(BIN)/python bench/loop.py
-	$(BIN)/python bench/sharing.py
-	$(BIN)/python bench/report.py
+	set -e; for bench in $(BENCHES); do echo "$$bench"; $(BIN)/python "$$bench"; done
 
 fix: $(READY)  ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from dataclasses import fields
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from sweep.report.picture import Picture
     from sweep.report.screen import Screen
     from sweep.request import SweepRequest
+    from sweep.run.executors.local import LocalExecutor
+    from sweep.run.placement import Placement
+    from sweep.store.workspace import Workspace
 
 # A grid of hundreds of ratios can be wrong in as many places.
 _MAX_PROBLEMS = 25
@@ -154,7 +160,7 @@ def run(
 
         raise UsageError(Problem("does not go with --json, which prints no table", where="--quiet"))
     if dry_run:
-        from sweep.api import plan_sweep
+        from sweep.planning import plan_sweep
 
         _print_plan(plan_sweep(_request(context)), PlanFormat.JSON if json else PlanFormat.TABLE)
     elif json:
@@ -188,10 +194,12 @@ def plan(
     ] = None,
 ) -> None:
     """Show what `sweep run` with the same arguments would train, and train nothing."""
-    from sweep.api import plan_sweep, write_rates
+    from sweep.planning import plan_sweep
 
     made = plan_sweep(_request(context))
     if rates is not None:
+        from sweep.api import write_rates
+
         write_rates(made, rates)
     _print_plan(made, output)
 
@@ -439,14 +447,29 @@ def _request(context: typer.Context) -> SweepRequest:
 
 def _run(request: SweepRequest, quiet: bool) -> None:
     from sweep.api import run_request
-    from sweep.report.findings import Findings
     from sweep.report.live import make_view
 
     with make_view(_stderr(), quiet) as view:
-        done = run_request(request, view)
+        done = run_request(request, view, _local_workers)
     if done.history.starts:
+        from sweep.report.findings import Findings
+
         _print_report(Findings.of_history(done.history), ReportFormat.TABLE)
     _exit(done)
+
+
+def _local_workers(workspace: Workspace, placement: Placement, stall_timeout: float | None) -> LocalExecutor:
+    """Workers of this machine. Each imports torch first: what the report needs is imported meanwhile."""
+    from sweep.run.executors.local import LocalExecutor
+
+    Thread(target=_import_quietly, args=("sweep.report.findings",)).start()
+    return LocalExecutor(workspace, placement, stall_timeout)
+
+
+def _import_quietly(name: str) -> None:
+    """What cannot be imported is said by whoever needs it."""
+    with suppress(Exception):
+        import_module(name)
 
 
 def _run_for_a_program(request: SweepRequest) -> None:

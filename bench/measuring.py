@@ -94,6 +94,30 @@ def median_of_ratios(these: Seconds, those: Seconds) -> Ratio:
     return Ratio(float(np.median(ratios)), *_interval(np.median(ratios[_resampled(len(ratios))], axis=1)))
 
 
+def median_of(values: Seconds) -> Ratio:
+    """The median over the rounds of a figure by itself."""
+    return Ratio(float(np.median(values)), *_interval(np.median(values[_resampled(len(values))], axis=1)))
+
+
+def growth_exponent(sizes: Sequence[int], values: NDArray[np.float64]) -> Ratio:
+    """The k of values that grow as size ** k beyond the first, smallest size: the slope of the line through the
+    logarithms of what the medians have more than that one's, over what the sizes have more.
+
+    `values`: (rounds, sizes). Sizes at which there is no more, but for noise, are left out.
+    """
+    drawn = values[_resampled(len(values))]  # (resamples, rounds, sizes)
+    slopes = [_slope(sizes, medians) for medians in np.median(drawn, axis=1)]
+    return Ratio(_slope(sizes, np.median(values, axis=0)), *_interval(np.array(slopes)))
+
+
+def _slope(sizes: Sequence[int], values: NDArray[np.float64]) -> float:
+    more, size = values[1:] - values[0], np.array(sizes[1:]) - sizes[0]
+    grows = more > 0
+    if grows.sum() < 2:
+        return 0.0
+    return float(np.polyfit(np.log(size[grows]), np.log(more[grows]), 1)[0])
+
+
 def _resampled(num_rounds: int) -> NDArray[np.int64]:
     return np.random.default_rng(0).integers(0, num_rounds, (NUM_RESAMPLES, num_rounds))
 

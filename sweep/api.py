@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from sweep.errors import Complaints, Interrupted, MachineError, Outcome, Problem, UsageError
+from sweep.errors import Complaints, Interrupted, Outcome, Problem, UsageError
 from sweep.events import Event, Listener, Noticed, SweepEnded
-from sweep.plan.command import EXAMPLES_OF_A_COMMAND
 from sweep.plan.scaled import ScaledRecipe, scale
-from sweep.plan.stages import Plan, make_plan
+from sweep.plan.stages import Plan
 from sweep.plan.values import column_names, step_values
+from sweep.planning import examine, plan_asked, prepare_job
+from sweep.planning import plan_sweep as plan_sweep
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import Ratio
 from sweep.recipe.imports.draft import Imported
 from sweep.recipe.library import LoadedRecipe
-from sweep.recipe.schema import Recipe
 from sweep.recipe.spelling import nearest
 from sweep.request import Asked, SweepRequest, load_requested, read_request
-from sweep.run.ask import ask
+from sweep.run.auto_jobs import end_of, jobs_worth
 from sweep.run.executors.local import LocalExecutor
 from sweep.run.executors.protocol import Executor
 from sweep.run.keep import Keep
@@ -28,7 +29,6 @@ from sweep.run.session import Session
 from sweep.run.stop import StopRequest
 from sweep.store.durable import replacing
 from sweep.store.history import History, read_history
-from sweep.store.records import PrepareJob
 from sweep.store.workspace import Workspace
 
 
@@ -51,54 +51,6 @@ class SweepRun:
     def is_complete(self) -> bool:
         """Whether all of them have."""
         return self.num_finished == len(self.plan.trials)
-
-
-def plan_sweep(request: SweepRequest) -> Plan:
-    """What `request` would train. Needs neither the data nor torch, but for what is the user's own: a task, or folders
-    of images, which are counted. Writes nothing.
-
-    Raises:
-        UsageError: with every mistake in the options and in the recipe, and in the code that it names.
-        MachineError: what has to be asked of the data cannot be.
-    """
-    return _plan(read_request(request))[0]
-
-
-def _plan(asked: Asked) -> tuple[Plan, str | None]:
-    """The plan, and the hash of the code that a task names."""
-    loaded = asked.loaded
-    num_examples, code_sha256 = _examine(loaded, asked.request.device)
-    return make_plan(loaded, asked.ratios, asked.request.seeds, num_examples, asked.request.share), code_sha256
-
-
-def _examine(loaded: LoadedRecipe, device: str) -> tuple[int, str | None]:
-    """How many examples there are to train on, and the hash of a task's code: a Worker is asked for a task's."""
-    recipe = loaded.recipe
-    if recipe.kind == "command":
-        return EXAMPLES_OF_A_COMMAND, None
-    if recipe.kind == "builtin":
-        return _num_images(recipe), None
-    prepared = ask(_prepare_job(loaded, device, recipe.threads or 1))
-    placed = [replace(mistake, where=loaded.place(mistake.key or "task")) for mistake in prepared.mistakes]
-    environment = prepared.model_copy(update={"mistakes": tuple(placed)}).raise_any()
-    assert prepared.num_examples is not None
-    return prepared.num_examples, environment.code_sha256
-
-
-def _num_images(recipe: Recipe) -> int:
-    """How many its dataset has to train on: of a user's own folders, as many as are there."""
-    dataset, data_path = DATASETS[recipe.builtin_dataset], Path(recipe.data_path)
-    if dataset.is_open and (problems := dataset.problems(data_path)):
-        raise MachineError(problems)
-    num_train = dataset.counted(data_path).num_train
-    assert num_train is not None
-    return num_train
-
-
-def _prepare_job(loaded: LoadedRecipe, device: str, threads: int) -> PrepareJob:
-    folders = (loaded.path.resolve().parent, Path.cwd())
-    recipe = loaded.recipe.model_dump(mode="json")
-    return PrepareJob(recipe=recipe, device=device, threads=threads, folders=tuple(map(str, folders)))
 
 
 def scale_recipe(recipe: str, ratio: str, method: str | None = None, settings: tuple[str, ...] = ()) -> ScaledRecipe:
@@ -127,7 +79,7 @@ def scale_loaded(loaded: LoadedRecipe, ratio: Ratio) -> ScaledRecipe:
         RecipeError: with everything that cannot be trained, or cannot be said in a recipe.
     """
     _refuse_command(loaded, "a command is no recipe that can be written at a ratio: sweep plan shows its arguments")
-    return scale(loaded, ratio, _examine(loaded, "cpu")[0])
+    return scale(loaded, ratio, examine(loaded, "cpu")[0])
 
 
 def _refuse_command(loaded: LoadedRecipe, message: str, fix: str | None = None) -> None:
@@ -175,8 +127,8 @@ def run_request(
         SweepError: it gave up, since the first attempts at several trials ended alike.
     """
     asked = read_request(request)
-    (plan, code_sha256), workspace = _plan(asked), asked.workspace
-    placement, remarks = _place(asked)
+    (plan, code_sha256), workspace = plan_asked(asked), asked.workspace
+    placement, remarks = _place(asked, plan)
     with StopRequest() as stop:
         if request.fresh:
             _set_aside(workspace, tell)
@@ -207,7 +159,9 @@ def _session(
         code_sha256=code_sha256,
         workspace=workspace,
         make_executor=lambda num: make_executor(workspace, placement.at_most(num), asked.stall_timeout),
-        prepare_job=_prepare_job(plan.loaded, placement.device, placement.threads).model_copy(
+        chooses_jobs=asked.jobs is None,
+        threads_alone=placement.threads_alone,
+        prepare_job=prepare_job(plan.loaded, placement.device, placement.threads).model_copy(
             update={
                 "workspace": str(workspace.folder.absolute()),
                 "checkpoint_every": asked.checkpoint_every,
@@ -222,7 +176,7 @@ def _session(
     )
 
 
-def _place(asked: Asked) -> tuple[Placement, list[str]]:
+def _place(asked: Asked, plan: Plan) -> tuple[Placement, list[str]]:
     """Where the sweep computes, and what there is to say of it.
 
     A sweep keeps the number of threads that its first run has fixed, unless an option asks for another one.
@@ -238,7 +192,9 @@ def _place(asked: Asked) -> tuple[Placement, list[str]]:
                 f"threads: {first.environment.threads}, as in this sweep's first run (the recipe says {threads})"
             ]
         threads = first.environment.threads
-    placement = place(jobs, request.device, threads, num_cores(), gpus)
+    placement = place(jobs, request.device, threads, num_cores(), gpus, partial(jobs_worth, end_of(plan)))
+    if jobs is None and threads is None:
+        placement = replace(placement, threads_alone=num_cores())
     return placement, [*remarks, *(f"warning: {problem}" for problem in _crowding(placement))]
 
 

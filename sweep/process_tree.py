@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ _PROC = Path("/proc")
 # Of /proc/PID/stat, behind the name: state and parent, then user and system time, its own and its ended children's.
 _STATE, _PARENT = 0, 1
 _TIMES = slice(11, 15)
-_ENDED = ("Z", "X")
+_ENDED = (b"Z", b"X")
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,14 @@ def _family(root: int, proc: Path) -> Iterator[_Entry]:
 
 
 def _entries(proc: Path) -> Iterator[_Entry]:
-    for folder in proc.iterdir():
-        if folder.name.isdigit():
+    # By plain system calls: every Stage asks, and a machine has hundreds of processes.
+    for name in os.listdir(proc):
+        if name.isdigit():
             try:
-                text = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+                with open(f"{proc}/{name}/stat", "rb", buffering=0) as file:
+                    line = file.read()
             except OSError:  # it has ended meanwhile
                 continue
             # The name stands in parentheses, and may hold anything.
-            fields = text.rpartition(")")[2].split()
-            ticks = sum(int(field) for field in fields[_TIMES])
-            yield _Entry(int(folder.name), int(fields[_PARENT]), fields[_STATE] in _ENDED, ticks)
+            fields = line.rpartition(b")")[2].split()
+            yield _Entry(int(name), int(fields[_PARENT]), fields[_STATE] in _ENDED, sum(map(int, fields[_TIMES])))

@@ -85,12 +85,14 @@ ORDER = [
     "sweep.train.device",
     "sweep.train.energy",
     "sweep.train.memory",
+    "sweep.train.allocator",
     "sweep.train.survey",
     "sweep.train.contention",
     "sweep.train.nested",
     "sweep.train.trainable",
     "sweep.train.generators",
     "sweep.train.processes",
+    "sweep.train.prefetch",
     "sweep.train.blame",
     "sweep.train.data",
     "sweep.train.loading",
@@ -118,6 +120,7 @@ ORDER = [
     "sweep.train.batch_methods",
     "sweep.train.warm_up",
     "sweep.train.loop",
+    "sweep.train.probe",
     "sweep.run.stop",
     "sweep.run.provenance",
     "sweep.run.messages",
@@ -144,6 +147,9 @@ ORDER = [
     "sweep.run.retries",
     "sweep.run.adopt",
     "sweep.run.ledger",
+    "sweep.run.distortion",
+    "sweep.run.auto_jobs",
+    "sweep.run.waiting",
     "sweep.run.dispatch",
     "sweep.run.session",
     "sweep.report.cells",
@@ -154,6 +160,7 @@ ORDER = [
     "sweep.report.csv_cells",
     "sweep.report.csv_file",
     "sweep.report.csv_table",
+    "sweep.report.distributions",
     "sweep.report.intervals",
     "sweep.report.summary",
     "sweep.report.analysis",
@@ -207,6 +214,7 @@ ORDER = [
     "sweep.report.outputs",
     "sweep.report.report_request",
     "sweep.request",
+    "sweep.planning",
     "sweep.api",
     "sweep.arguments",
     "sweep.functions",
@@ -305,12 +313,17 @@ def opens_with_mode(node: ast.AST) -> str | None:
     return modes[-1] if modes else None
 
 
-def loaded_after(code: str) -> set[str]:
-    """Top-level modules that a fresh Python has loaded after `code`."""
-    script = f"import sys\n{code}\nprint('MODULES', *sorted({{name.split('.')[0] for name in sys.modules}}))"
+def modules_after(code: str) -> set[str]:
+    """The modules that a fresh Python has loaded after `code`."""
+    script = f"import sys\n{code}\nprint('MODULES', *sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     line = next(line for line in run.stdout.splitlines() if line.startswith("MODULES"))
     return set(line.split()[1:])
+
+
+def loaded_after(code: str) -> set[str]:
+    """The packages."""
+    return {name.split(".")[0] for name in modules_after(code)}
 
 
 HEAVY = {"torch", "torchvision", "numpy", "pandas", "sklearn", "scipy"}
@@ -338,6 +351,30 @@ def test_help_loads_nothing_heavy():
 def test_planning_loads_neither_torch_nor_pandas():
     loaded = loaded_after(AS_COMMAND.format(arguments=["plan", "fashion_mnist"]))
     assert not loaded & {"torch", "torchvision", "pandas", "sklearn"}
+
+
+def test_planning_loads_nothing_of_what_trains_or_writes_it_down():
+    loaded = modules_after(AS_COMMAND.format(arguments=["plan", "imagenet_resnet50", "--ratios", "0.5,1"]))
+    trains = ("sweep.run.session", "sweep.run.messages", "sweep.run.executors", "sweep.store.records", "sweep.api")
+    assert "sweep.plan.stages" in loaded
+    assert not {name for name in loaded if name.startswith(trains)}
+
+
+def test_intervals_over_seeds_load_no_scipy():
+    loaded = loaded_after(AS_COMMAND.format(arguments=["report", "reference-digits"]))
+    assert not loaded & {"scipy", "torch"}
+
+
+def test_training_the_small_recipes_loads_neither_torchvision_nor_scikit_learn(tmp_path):
+    trained = (
+        "from pathlib import Path; from sweep.api import run_request; from sweep.request import SweepRequest; "
+        "from sweep.run.executors.inline import InlineExecutor; "
+        f"done = run_request(SweepRequest('smoke', '0.5', results=Path({str(tmp_path)!r})), "
+        "make_executor=lambda *placed: InlineExecutor()); assert done.is_complete"
+    )
+    loaded = loaded_after(trained)
+    assert "torch" in loaded
+    assert not loaded & {"torchvision", "sklearn", "scipy", "pandas", "PIL"}
 
 
 def test_reporting_loads_no_torch(smoke_results):

@@ -1,4 +1,5 @@
-"""Timelines -> Branches: the spans of steps that they have in common, found by comparing them step by step.
+"""Timelines -> Branches: the spans of steps that they have in common. Exact numbers say how far the rates are the same
+at least; from there on they are compared step by step.
 
 A step's identity, for one seed, is every scheduled value and its batch; the rest is the recipe's. Timelines that are
 the same up to a step are the same computation up to it.
@@ -7,13 +8,18 @@ the same up to a step are the same computation up to it.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.plan.timeline import Rates, Timeline
+from sweep.plan.timeline import SPAN_STEPS, Timeline
+
+# Chosen: where exact numbers differ, rates mostly do at once.
+_FIRST_SPAN_STEPS = 16
+_GROWTH = 16
 
 
 @dataclass(frozen=True)
@@ -86,22 +92,44 @@ def _leaving(timelines: Sequence[Timeline], bush: _Bush) -> list[tuple[int, list
 def _shared_with_first(timelines: Sequence[Timeline], bush: _Bush) -> dict[int, int]:
     """The number of steps that each other member has in common with the first one, from the start of both."""
     first = timelines[bush.members[0]]
-    shared = dict.fromkeys(bush.members[1:], bush.equal_to)
-    undecided = list(shared)
-    for start, rates in first.spans(bush.equal_to):
-        for member in undecided:
-            other = timelines[member]
-            last = max(start, int(min(start + len(rates), other.shareable_steps, _alike_but_for_rates(first, other))))
-            differs = np.flatnonzero(_rates_differ(first, other, start, rates[: last - start]))
-            shared[member] = start + int(differs[0]) if differs.size else last
-        undecided = [member for member in undecided if shared[member] == start + len(rates)]
-    return shared
+    return {member: _shared(first, timelines[member], bush.equal_to) for member in bush.members[1:]}
 
 
-def _rates_differ(one: Timeline, other: Timeline, start: int, rates: Rates) -> NDArray[np.bool_]:
-    """At which of the steps from `start` on learning rate (of the first `rates`) or momentum differ. Shape (n,)."""
-    stop = start + len(rates)
-    differs: NDArray[np.bool_] = rates != other.rates(start, stop)
+def _shared(first: Timeline, other: Timeline, equal_to: int) -> int:
+    """The number of steps that both have in common, `equal_to` of which are known to be.
+
+    Where exact numbers say that the rates are the same they need not be computed; beyond, steps are compared one by
+    one, in spans that grow: most runs part right there.
+    """
+    last = int(min(first.num_steps, other.shareable_steps, _alike_but_for_rates(first, other)))
+    start, length = _same_numbers(first, other, equal_to, last), _FIRST_SPAN_STEPS
+    while start < last:
+        stop = min(start + length, last)
+        differs = np.flatnonzero(_rates_differ(first, other, start, stop))
+        if differs.size:
+            return start + int(differs[0])
+        start, length = stop, min(length * _GROWTH, SPAN_STEPS)
+    return start
+
+
+def _same_numbers(one: Timeline, other: Timeline, low: int, high: int) -> int:
+    """The most steps, from `low` to `high`, whose rates and momenta exact numbers fix alike; `low` where none are.
+
+    Numbers that differ for so many steps differ for more of them. Near steps have few numbers, and are tried first.
+    """
+
+    def differ(stop: int) -> bool:
+        return one.rate_numbers(stop) != other.rate_numbers(stop)
+
+    length = _FIRST_SPAN_STEPS
+    while low + length < high and not differ(low + length):
+        low, length = low + length, length * _GROWTH
+    return low + bisect_left(range(low + 1, min(low + length, high) + 1), True, key=differ)
+
+
+def _rates_differ(one: Timeline, other: Timeline, start: int, stop: int) -> NDArray[np.bool_]:
+    """At which of the steps `start` … `stop - 1` learning rate or momentum differ. Shape (n,)."""
+    differs: NDArray[np.bool_] = one.rates(start, stop) != other.rates(start, stop)
     mine, theirs = one.momenta(start, stop), other.momenta(start, stop)
     return differs if mine is None or theirs is None else differs | (mine != theirs)
 

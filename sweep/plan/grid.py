@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from sweep.plan.timeline import Timeline
 
@@ -15,11 +16,11 @@ class Trial:
     timeline: Timeline
     seed: int
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What makes two trials the same measurement, whichever grid asked for it."""
-        recipe, lengths = self.timeline.recipe, self.timeline.lengths
-        parts = (recipe.fingerprint, recipe.method, lengths.num_steps, lengths.num_examples, self.seed)
+        timeline, lengths = self.timeline, self.timeline.lengths
+        parts = (timeline.fingerprint, timeline.recipe.method, lengths.num_steps, lengths.num_examples, self.seed)
         return "-".join(str(part) for part in parts)
 
 

@@ -148,7 +148,7 @@ def _wrong_settings(scaled: ScaledRecipe) -> Iterator[Problem]:
     for key, fix in _UNKNOWN.items():
         if _is_set(recipe, key) and key not in unused_keys(recipe):
             yield problem(key, f"torchvision's script has no {key}", fix)
-    if recipe.amp == "bf16":
+    if recipe.amp in ("auto", "bf16"):
         yield problem("amp", "torchvision's script has fp16 alone", "--set amp=fp16, or --set amp=none")
     if one_line(recipe.data_path) != recipe.data_path:
         yield problem("data_path", "a control character cannot stand in a command line", "rename the folder")

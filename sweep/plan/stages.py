@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -25,6 +25,7 @@ from sweep.recipe.library import LoadedRecipe
 
 # A Trial's way: the Stages that make it up, each with the step at which it ends.
 Path = tuple[tuple[str, int], ...]
+Span = tuple[int, int]  # from which step to which
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,12 @@ class Stage:
 @dataclass(frozen=True)
 class Recorded:
     """What earlier runs of a sweep have left: the keys of Trials with nothing left to train, the ids of the Stages that
-    are finished and the steps from which to which they reach, and whether the state at a Stage's end is at hand."""
+    are finished, and whether the state at a Stage's end is at hand. `spans` are the steps that they reach over, by the
+    seed: each is tried with every Trial of that seed."""
 
     final: frozenset[str] = frozenset()
     finished: frozenset[str] = frozenset()
-    spans: frozenset[tuple[int, int]] = frozenset()
+    spans: Mapping[int, Collection[Span]] = field(default_factory=dict)
     has_state: Callable[[str, int], bool] = lambda stage, step: False
 
 
@@ -86,6 +88,10 @@ class Plan:
     def num_steps_alone(self) -> int:
         """Optimizer steps of all its Trials, were each of them trained alone."""
         return sum(trial.timeline.num_steps for trial in self.trials)
+
+    @cached_property
+    def longest(self) -> Timeline:
+        return max(self.timelines, key=lambda timeline: timeline.num_steps)
 
     @cached_property
     def children(self) -> dict[str, list[Stage]]:
@@ -142,9 +148,8 @@ def stage_id(trial: Trial, start_step: int, stop_step: int, is_end: bool) -> str
 
     `is_end` says whether a Trial is over with them: then they are evaluated at the end.
     """
-    recipe = trial.timeline.recipe
     span = f"{start_step}:{stop_step}" + (":end" if is_end else "")
-    text = f"{recipe.fingerprint}:{trial.seed}:{span}:{trial.timeline.prefix(stop_step)}"
+    text = f"{trial.timeline.fingerprint}:{trial.seed}:{span}:{trial.timeline.prefix(stop_step)}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -153,18 +158,24 @@ def _divide(plan: Plan, recorded: Recorded) -> tuple[tuple[Stage, ...], dict[str
     stages: list[Stage] = []
     paths: dict[str, Path] = {}
     divide = _Divider(plan)
-    for seed in dict.fromkeys(trial.seed for trial in plan.trials):
-        trials = [trial for trial in plan.trials if trial.seed == seed]
+    by_seed: dict[int, list[Trial]] = {}
+    for trial in plan.trials:
+        by_seed.setdefault(trial.seed, []).append(trial)
+    for seed, trials in by_seed.items():
+        spans = sorted(recorded.spans.get(seed, ())) if plan.shares else []
         groups: dict[Path, list[int]] = {}
         for index, trial in enumerate(trials):
             if trial.key not in recorded.final:
-                way = _way_so_far(trial, recorded) if plan.shares else ()
+                way = _way_so_far(trial, spans, recorded)
                 groups.setdefault(way, []).append(index)
         for way, members in groups.items():
             grown = divide(trials, tuple(members), way)
             stages += _shuffled(grown, random.Random(f"{plan.order_seed}:{seed}"))
             paths |= _paths(grown, way)
     return tuple(stages), paths
+
+
+_Divided = list[tuple[Branch, tuple[int, ...]]]  # with the steps after which each is evaluated
 
 
 class _Divider:
@@ -174,25 +185,29 @@ class _Divider:
         self._timelines = plan.timelines
         self._min_shared_steps = plan.loaded.recipe.min_shared_steps
         self._shares = plan.shares
-        self._known: dict[tuple[tuple[int, ...], int], list[Branch]] = {}
+        self._known: dict[tuple[tuple[int, ...], int], _Divided] = {}
         self._lengths = sorted(timeline.num_steps for timeline in plan.timelines)
 
     def __call__(self, trials: list[Trial], members: tuple[int, ...], way: Path) -> list[Stage]:
         """The Stages of the Trials `members`, which all have come the same way; a parent before its children."""
-        branches = self._branches(members, way[-1][1] if way else 0)
-        baselines = self._baselines(branches)
+        start = way[-1][1] if way else 0
+        if (members, start) not in self._known:
+            self._known[members, start] = self._divided(members, start)
         stages: list[Stage] = []
-        for index, branch in enumerate(branches):
+        for branch, eval_steps in self._known[members, start]:
             parent = stages[branch.parent].id if branch.parent is not None else way[-1][0] if way else None
-            stages.append(self._stage(branch, parent, trials, index in baselines))
+            stages.append(_stage(branch, eval_steps, parent, trials))
         return stages
+
+    def _divided(self, members: tuple[int, ...], start: int) -> _Divided:
+        branches = self._branches(members, start)
+        baselines = self._baselines(branches)
+        return [(branch, self._eval_steps(branch, index in baselines)) for index, branch in enumerate(branches)]
 
     def _branches(self, members: tuple[int, ...], start: int) -> list[Branch]:
         if not self._shares:
             return [branch for member in members for branch in find_branches(self._timelines, (member,), start, 1)]
-        if (members, start) not in self._known:
-            self._known[members, start] = find_branches(self._timelines, members, start, self._min_shared_steps)
-        return self._known[members, start]
+        return find_branches(self._timelines, members, start, self._min_shared_steps)
 
     def _baselines(self, branches: list[Branch]) -> set[int]:
         """The places of the Branches on the way of a baseline."""
@@ -204,19 +219,6 @@ class _Divider:
                     found.add(place)
                     place = branches[place].parent
         return found
-
-    def _stage(self, branch: Branch, parent: str | None, trials: list[Trial], is_baseline: bool) -> Stage:
-        trial, start, stop = trials[branch.member], branch.start_step, branch.stop_step
-        return Stage(
-            id=stage_id(trial, start, stop, bool(branch.ends)),
-            parent=parent,
-            trial=trial,
-            num_trials=branch.num_members,
-            ends=tuple(trials[index] for index in branch.ends),
-            start_step=start,
-            stop_step=stop,
-            eval_steps=self._eval_steps(branch, is_baseline),
-        )
 
     def _eval_steps(self, branch: Branch, is_baseline: bool) -> tuple[int, ...]:
         """After every epoch and at the end of a Trial; in a baseline also at every shorter length, for the truncated
@@ -232,10 +234,25 @@ class _Divider:
         return tuple(sorted(found))
 
 
-def _way_so_far(trial: Trial, recorded: Recorded) -> Path:
-    """The finished Stages, one after the other, that lead furthest into `trial` with a state at hand to go on from."""
+def _stage(branch: Branch, eval_steps: tuple[int, ...], parent: str | None, trials: Sequence[Trial]) -> Stage:
+    trial, start, stop = trials[branch.member], branch.start_step, branch.stop_step
+    return Stage(
+        id=stage_id(trial, start, stop, bool(branch.ends)),
+        parent=parent,
+        trial=trial,
+        num_trials=branch.num_members,
+        ends=tuple(trials[index] for index in branch.ends),
+        start_step=start,
+        stop_step=stop,
+        eval_steps=eval_steps,
+    )
+
+
+def _way_so_far(trial: Trial, spans: Iterable[Span], recorded: Recorded) -> Path:
+    """The finished Stages, one after the other, that lead furthest into `trial` with a state at hand to go on from;
+    `spans` are those that they can reach over, ascending."""
     ways: dict[int, Path] = {0: ()}
-    for start, stop in sorted(recorded.spans):
+    for start, stop in spans:
         if start not in ways or stop >= trial.timeline.num_steps:
             continue
         # With SWA what ends a Trial is its own: see Timeline.shareable_steps.
@@ -243,7 +260,8 @@ def _way_so_far(trial: Trial, recorded: Recorded) -> Path:
         for stage in (stage_id(trial, start, stop, is_end) for is_end in kinds):
             if stage in recorded.finished and (stop not in ways or recorded.has_state(stage, stop)):
                 ways[stop] = (*ways[start], (stage, stop))
-    return ways[max(stop for stop, way in ways.items() if not way or recorded.has_state(*way[-1]))]
+    furthest_first = (ways[stop] for stop in sorted(ways, reverse=True))
+    return next(way for way in furthest_first if not way or recorded.has_state(*way[-1]))
 
 
 def _paths(stages: Iterable[Stage], way: Path) -> dict[str, Path]:

@@ -21,7 +21,7 @@ from sweep.recipe.schedule import SCHEDULES, OneCycle, Shape, Steps, WarmedUp
 from sweep.recipe.schema import Recipe
 
 # Chosen: half a megabyte of rates, and few enough spans that a run of millions of steps is planned in seconds.
-_SPAN_STEPS = 65_536
+SPAN_STEPS = 65_536
 
 Rates = NDArray[np.float64]  # (n,) learning rates
 
@@ -36,6 +36,16 @@ class Timeline:
     @property
     def num_steps(self) -> int:
         return self.lengths.num_steps
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The recipe's, computed once: every Trial's key and every Stage's id is made of it."""
+        return self.recipe.fingerprint
+
+    @cached_property
+    def written_recipe(self) -> dict[str, object]:
+        """The recipe as Workers are told of it, made once."""
+        return self.recipe.model_dump(mode="json")
 
     @cached_property
     def shape(self) -> Shape:
@@ -88,10 +98,27 @@ class Timeline:
             return None
         return self.shape.momenta(self._looked_up(np.arange(start, stop, dtype=np.int64)))
 
-    def spans(self, first: int = 0) -> Iterator[tuple[int, Rates]]:
-        """The run from step `first` on in spans: the first step and the learning rates of each."""
-        for start in range(first, self.num_steps, _SPAN_STEPS):
-            yield start, self.rates(start, min(start + _SPAN_STEPS, self.num_steps))
+    def rate_numbers(self, stop: int) -> tuple[object, ...]:
+        """The exact numbers that fix rates and momenta of the steps before `stop`, of one recipe's runs: where they are
+        equal, so are those, to the last bit."""
+        numbers = self._warmed_up.prefix(stop)
+        return numbers if self.recipe.lr_interval == "step" else (*numbers, self.lengths.steps_per_epoch)
+
+    @cached_property
+    def peak(self) -> float:
+        """The highest learning rate of the run: between its landmarks the rate only rises or only falls."""
+        landmarks = [0, self.lengths.warmup_steps, *self.positions, self.num_steps]
+        if isinstance(self.shape, OneCycle):
+            landmarks += [math.floor(self.shape.peak), math.ceil(self.shape.peak)]
+        at = np.array(landmarks, dtype=np.int64)
+        epoch_after = at + -at % self.lengths.steps_per_epoch  # with `lr_interval: epoch` the rate waits for it
+        steps = np.concatenate([at - 1, at, at + 1, epoch_after])
+        return float(self.rates_at(steps.clip(0, self.num_steps - 1)).max())
+
+    def spans(self) -> Iterator[tuple[int, Rates]]:
+        """The run in spans: the first step and the learning rates of each."""
+        for start in range(0, self.num_steps, SPAN_STEPS):
+            yield start, self.rates(start, min(start + SPAN_STEPS, self.num_steps))
 
     @cached_property
     def own_batches_from(self) -> float:

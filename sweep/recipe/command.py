@@ -69,6 +69,8 @@ def command_problems(recipe: Recipe) -> Iterator[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     command = _parse(recipe, lambda key, message: found.append((key, message)))
     yield from found
+    if recipe.amp == "auto":
+        yield "amp", "auto is chosen for the tool's own loop: write none, bf16 or fp16"
     yield from _no_epochs(recipe)
     if not found:
         yield from _left_open(command)

@@ -31,7 +31,6 @@ class Dataset:
     root: Callable[[Path], Path | None]
     how_to_get: Callable[[Path], str]  # given the data path, in words or as a command
     images: Lister | None = None
-    shadows: tuple[str, ...] = ()  # files below the root that torchvision reads, unchecked, rather than `files`
     folder: str = ""  # the folder below `data` that our recipes look for it in
     is_in_torchvision: bool = False  # whether its class of this name downloads it
     splits: tuple[Mapping[str, object], ...] = ({"train": True}, {"train": False})  # how that class is asked for each
@@ -80,15 +79,10 @@ class Dataset:
         if root is None or not any(os.path.exists(root / file.path) for file in self.files):
             return [Problem(f"dataset {self.name} is absent", where=str(root or data_path), key="dataset", fix=fix)]
         found = ((file, file.problem(root)) for file in self.files)
-        problems = [
+        return [
             Problem(f"dataset {self.name}: {problem}", where=str(root / file.path), key="dataset", fix=fix)
             for file, problem in found
             if problem
-        ]
-        return problems + [
-            Problem("is read in place of the files that are checked", str(root / path), "dataset", fix="remove it")
-            for path in self.shadows
-            if os.path.exists(root / path)
         ]
 
 

@@ -99,7 +99,6 @@ DATASETS: dict[str, Dataset] = {
             ),
         ),
         root=lambda data_path: data_path / "FashionMNIST" / "raw",
-        shadows=("../processed/training.pt", "../processed/test.pt"),  # of torchvision before 0.9
         how_to_get=_own_command("FashionMNIST"),
         is_in_torchvision=True,
         package=SystemPackage("dataset-fashion-mnist", Path("/usr/share/datasets/fashion-mnist")),  # Debian's
@@ -159,7 +158,6 @@ DATASETS: dict[str, Dataset] = {
             ),
         ),
         root=lambda data_path: data_path / "MNIST" / "raw",
-        shadows=("../processed/training.pt", "../processed/test.pt"),  # of torchvision before 0.9
         how_to_get=_own_command("MNIST"),
         is_in_torchvision=True,
     ),

@@ -52,7 +52,7 @@ def _known_model(name: str) -> str:
 class BaselineKeys(BaseModel):
     """Named and meant as in torchvision's reference scripts; "ours" marks those that it does not have."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     model: Annotated[str, AfterValidator(_known_model), names_schema(MODELS, TIMM_PATTERN)] | None = Field(
         None, description="the network; `timm/NAME` where timm is installed"

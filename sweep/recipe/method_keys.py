@@ -24,8 +24,10 @@ class MethodKeys(BaselineKeys):
     norm_weight_decay: _AnyNumber | None = Field(
         None, description="weight decay of normalisation layers; default: `weight_decay`"
     )
-    amp: Literal["none", "bf16", "fp16"] = Field(
-        "none", description="ours: precision of automatic mixed precision; `fp16`, with a scaled loss, on a GPU only"
+    amp: Literal["none", "auto", "bf16", "fp16"] = Field(
+        "none",
+        description="ours: precision of automatic mixed precision; `auto`: `bf16` where the device computes in it and "
+        "a step is large enough, else `none`; `fp16`, with a scaled loss, on a GPU only",
     )
     channels_last: bool = Field(False, description="ours: keep images and network in the memory format channels_last")
     compile: bool = Field(False, description="ours: compile the network with torch.compile")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rich import box
+from rich.cells import cell_len
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -79,9 +80,10 @@ def _add_rows(table: Table, grid: Grid) -> Table:
 
 
 def _roomy(grid: Grid) -> Table:
+    """Every column as wide as its widest cell; said here, since rich would measure them all whenever it is asked."""
     table = Table(title=Text(grid.title), title_justify="left", box=box.SIMPLE_HEAD)
-    for header in grid.headers:
-        table.add_column(Text(header), justify=_justify(grid, header))
+    for header, *cells in zip(grid.headers, *grid.rows, strict=True):
+        table.add_column(Text(header), justify=_justify(grid, header), width=max(map(cell_len, (header, *cells))))
     return _add_rows(table, grid)
 
 

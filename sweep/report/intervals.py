@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.report.distributions import chi_squared_above, students_t
+
 _COVERAGE = 0.95
 
 
@@ -53,10 +55,8 @@ class Spread:
     def half_width(self, variances: float, num_chosen_from: int = 1) -> float:
         """Half the 95 % interval of a sum of independent means whose variances are `variances` times `sd` squared: of
         the highest of several, wide enough for all of them (Bonferroni)."""
-        from scipy.special import stdtrit
-
-        below = 1 - (1 - _COVERAGE) / 2 / num_chosen_from
-        return float(stdtrit(self.degrees_of_freedom, below)) * self.sd * math.sqrt(variances)
+        coverage = 1 - (1 - _COVERAGE) / num_chosen_from
+        return students_t(self.degrees_of_freedom, coverage) * self.sd * math.sqrt(variances)
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,6 @@ def unequal_spreads(samples: Sequence[Sample]) -> float | None:
 
     None where fewer than two ratios have two seeds, or where one has no spread at all.
     """
-    from scipy.special import chdtrc
-
     variances = [(len(sample) - 1, float(np.var(sample.scores, ddof=1))) for sample in samples if len(sample) > 1]
     if len(variances) < 2 or min(variance for _, variance in variances) <= 0:
         return None
@@ -160,4 +158,4 @@ def unequal_spreads(samples: Sequence[Sample]) -> float | None:
     pooled = math.fsum(count * variance for count, variance in variances) / total
     spread = total * math.log(pooled) - math.fsum(count * math.log(variance) for count, variance in variances)
     correction = 1 + (math.fsum(1 / count for count, _ in variances) - 1 / total) / (3 * (len(variances) - 1))
-    return float(chdtrc(len(variances) - 1, spread / correction))
+    return chi_squared_above(len(variances) - 1, spread / correction)

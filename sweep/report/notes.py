@@ -184,7 +184,8 @@ def set_up_text(history: History) -> str:
     torch = f", torch {first.torch}" if first.torch is not None else ""
     most = max(start.jobs for start in history.starts)
     jobs = f", up to {most} trials at a time" if most > 1 else ""
-    return f"{first.device_kind} ({names}), {threads}{torch}{jobs}"
+    amp = f", amp: auto is {first.precision.amp}" if first.precision else ""
+    return f"{first.device_kind} ({names}), {threads}{torch}{amp}{jobs}"
 
 
 def _contention(share: float | None) -> str:

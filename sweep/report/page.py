@@ -184,7 +184,10 @@ def _of_sweep(history: History, schedules: _Schedules) -> dict[str, Any]:
 
 def _environment(history: History) -> dict[str, str]:
     """That of the first trial on the sweep's own set-up."""
-    known = history.environment.model_dump()
+    environment = history.environment
+    known = environment.model_dump(exclude={"precision"})
+    if environment.precision:
+        known["amp: auto"] = f"{environment.precision.amp}: {environment.precision.why}"
     return {name.replace("_", " "): one_line(str(value)) for name, value in known.items() if value is not None}
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from sweep.plan.stages import Plan
 from sweep.plan.timeline import Timeline
 from sweep.printable import one_line
+from sweep.processor import bf16_instructions
+from sweep.recipe.schema import Recipe
 from sweep.report.cells import realised_text
 from sweep.report.command_view import command_grid, command_run
 from sweep.report.forest_view import stages_document, steps_notes
@@ -46,9 +48,19 @@ def plan_grid(plan: Plan) -> Grid:
             *(one_line(f"warning: {warning}") for warning in plan.warnings),
             f"{len(plan.timelines)} ratios{times}: {len(plan.trials)} trials",
             *steps_notes(plan),
+            *_precision_notes(recipe),
         ),
         texts=frozenset({"rate"}),
     )
+
+
+def _precision_notes(recipe: Recipe) -> list[str]:
+    """What is known of `amp: auto` before anything is asked of torch and of a GPU."""
+    if recipe.amp != "auto":
+        return []
+    here = bf16_instructions() or "this one is not known to"
+    where = "bf16 on a GPU or, with large enough batches, on a processor that computes in it"
+    return [f"amp: auto is decided where it trains: {where} ({here})"]
 
 
 def scaled_grid(timelines: Sequence[Timeline]) -> Grid:
@@ -99,10 +111,9 @@ def _decay_steps(timeline: Timeline) -> list[int]:
 
 
 def _landmark_rates(timeline: Timeline) -> tuple[float, float, float]:
-    """The first, the highest and the last rate; an epoch of them is held at a time."""
-    first = float(timeline.rates(0, 1)[0])
-    last = float(timeline.rates(timeline.num_steps - 1, timeline.num_steps)[0])
-    return first, max(float(rates.max()) for _, rates in timeline.spans()), last
+    """The first, the highest and the last rate."""
+    first, last = timeline.rates_at(np.array([0, timeline.num_steps - 1])).tolist()
+    return first, timeline.peak, last
 
 
 def sparkline(timeline: Timeline, width: int = _SPARK_WIDTH) -> str:

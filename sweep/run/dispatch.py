@@ -4,6 +4,7 @@ sweep is stopped. Then their Workers are asked for a checkpoint first.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sweep.clock import Stopwatch
@@ -11,18 +12,22 @@ from sweep.errors import Outcome
 from sweep.events import Listener, Noticed, StageEnded, StageStarted
 from sweep.plan.stages import Plan, Stage
 from sweep.run.executors.protocol import Executor
-from sweep.run.ledger import Ledger, stage_name
+from sweep.run.ledger import Ledger, record_of, stage_name
 from sweep.run.makespan import Forest
-from sweep.run.messages import Noted, Orphaned, Progressed, StageDone
+from sweep.run.messages import Noted, Orphaned, Progressed, Said, StageDone
 from sweep.run.order import choose_next
 from sweep.run.retries import Retries
 from sweep.run.stop import StopRequest
+from sweep.run.waiting import Waiting
 
 # How long Ctrl-C waits to be noticed while nothing is heard from a Worker.
 _SECONDS_BETWEEN_LOOKS = 0.1
 # Chosen: enough to write a checkpoint of several hundred MB. With the 2 s that a stuck Worker has to leave, all are
 # gone within five.
 _SECONDS_TO_SAVE = 2.0
+# Chosen: many times what Workers say at once, and heard in some milliseconds; who talks without end keeps nobody from
+# what is to be written down.
+_MOST_AT_ONCE = 1000
 
 _CUT_SHORT = (Outcome.CRASHED, Outcome.STALLED, Outcome.OUT_OF_MEMORY, Outcome.INTERRUPTED)
 
@@ -59,7 +64,7 @@ class Dispatch:
         self._saves = saves
         self._tell = tell
         self._stop = stop
-        self._waiting = {stage.id: stage for stage in plan.stages}  # in the planned order
+        self._waiting = Waiting(plan.stages, plan.children)
         self._running: dict[str, _Running] = {}
         self._orphans: dict[str, str] = {}  # Stages that had nothing to begin with, and why
         steps = {stage.id: stage.num_steps - ledger.steps_saved(stage) for stage in plan.stages}
@@ -89,21 +94,13 @@ class Dispatch:
         return self._stop.signal_number is not None or self._retries.cause is not None
 
     def _begin_what_can(self) -> None:
-        while not self._orphans and len(self._running) < self._executor.capacity and (ready := self._ready()):
+        while not self._orphans and len(self._running) < self._executor.capacity and (ready := self._waiting.ready):
             busy = {stage: running.steps_left for stage, running in self._running.items()}
             num_free = self._executor.capacity - len(busy)
             chosen = choose_next(self._forest, ready, busy, num_free, len(self._waiting))
             if chosen is None:
                 return
-            self._begin(self._waiting.pop(chosen))
-
-    def _ready(self) -> list[str]:
-        """The Stages whose parents are done, in the planned order."""
-        return [
-            stage.id
-            for stage in self._waiting.values()
-            if stage.parent not in self._waiting and stage.parent not in self._running
-        ]
+            self._begin(self._waiting.take(chosen))
 
     def _begin(self, stage: Stage) -> None:
         saved = self._ledger.steps_saved(stage)
@@ -114,37 +111,60 @@ class Dispatch:
         self._executor.submit(self._ledger.job(stage))
 
     def _hear(self) -> None:
-        message = self._executor.receive(_SECONDS_BETWEEN_LOOKS)
-        if isinstance(message, Progressed):
-            self._running[message.progress.stage].steps_done = message.progress.steps_done
-            self._tell(message.progress)
-        elif isinstance(message, Noted):
-            self._tell(Noticed(f"{stage_name(self._running[message.stage].stage)}: {message.text}"))
-        elif isinstance(message, Orphaned):
-            self._orphans[message.stage] = message.reason
-            self._waiting[message.stage] = self._running.pop(message.stage).stage
-        elif message is not None:
-            self._end(message)
+        """Hear all that has been said; what it says of Stages that have ended is written down together."""
+        ended: list[StageDone] = []
+        for message in self._said():
+            if isinstance(message, Progressed):
+                self._running[message.progress.stage].steps_done = message.progress.steps_done
+                self._tell(message.progress)
+            elif isinstance(message, Noted):
+                self._tell(Noticed(f"{stage_name(self._running[message.stage].stage)}: {message.text}"))
+            elif isinstance(message, Orphaned):
+                self._orphans[message.stage] = message.reason
+                del self._running[message.stage]
+            else:
+                ended.append(message)
+        if ended:
+            self._end(ended)
 
-    def _end(self, done: StageDone) -> None:
-        """Into the journal first, and only then told."""
-        running = self._running.pop(done.stage)
-        stage = running.stage
-        is_cut_short = done.outcome in _CUT_SHORT
-        reached = stage.start_step + running.steps_done if is_cut_short and running.steps_done else None
-        self._ledger.record(stage, done, self._retries.attempt(stage.id), reached)
+    def _said(self) -> Iterator[Said]:
+        """The next message, which is waited for, and those that are there with it; none where nobody says anything."""
+        num_unanswered, timeout_seconds = len(self._running), _SECONDS_BETWEEN_LOOKS
+        for _ in range(_MOST_AT_ONCE):
+            message = self._executor.receive(timeout_seconds) if num_unanswered else None
+            if message is None:
+                return
+            yield message
+            num_unanswered -= isinstance(message, StageDone | Orphaned)
+            timeout_seconds = 0.0
+
+    def _end(self, ended: Sequence[StageDone]) -> None:
+        """All into the journal first, and only then told."""
+        running = [self._running.pop(done.stage) for done in ended]
+        records = [
+            record_of(done, self._retries.attempt(done.stage), _reached(done, ran))
+            for done, ran in zip(ended, running, strict=True)
+        ]
+        stages = [ran.stage for ran in running]
+        self._ledger.record(stages, records)
+        for stage, done in zip(stages, ended, strict=True):
+            self._go_on(stage, done)
+
+    def _go_on(self, stage: Stage, done: StageDone) -> None:
+        """Tell of a Stage that has ended, and see to those that follow on it; or have it tried again."""
         if self._retries.note(done) and not self._is_stopping:
             self._tell(Noticed(f"{stage_name(stage)}: {done.reason}; trying again"))
-            self._waiting = {stage.id: stage} | self._waiting
+            self._waiting.put_first(stage)
             return
         self._tell(StageEnded(stage.id, done.outcome, done.reason))
         if done.outcome is Outcome.INTERRUPTED:
             self._tell(Noticed(f"{stage_name(stage)}: {done.reason}"))
         else:
             self._ledger.tell_trials(stage, done.outcome)
-        if done.outcome is not Outcome.FINISHED:
-            for below in self._plan.below(stage):
-                self._waiting.pop(below.id, None)
+        if done.outcome is Outcome.FINISHED:
+            self._waiting.follow(stage)
+        else:
+            self._waiting.drop(self._plan.below(stage))
 
     def _stop_all(self) -> None:
         """Have every Worker write a checkpoint and stop; who does not in time is interrupted where it is."""
@@ -153,5 +173,15 @@ class Dispatch:
         with Stopwatch() as watch:
             while self._running and not self._stop.is_urgent and watch.elapsed_seconds < _SECONDS_TO_SAVE:
                 self._hear()
-        for stage in list(self._running):
-            self._end(StageDone(stage=stage, outcome=Outcome.INTERRUPTED, reason="interrupted"))
+        if self._running:
+            self._end([_interrupted(stage) for stage in self._running])
+
+
+def _interrupted(stage: str) -> StageDone:
+    return StageDone(stage=stage, outcome=Outcome.INTERRUPTED, reason="interrupted")
+
+
+def _reached(done: StageDone, ran: _Running) -> int | None:
+    """The step that an attempt which was cut short had come to, as far as was heard."""
+    is_known = done.outcome in _CUT_SHORT and ran.steps_done
+    return ran.stage.start_step + ran.steps_done if is_known else None

@@ -4,6 +4,8 @@ others go on from.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from sweep.errors import Outcome
 from sweep.events import Listener, TrialEnded
 from sweep.plan.grid import Trial
-from sweep.plan.stages import Path, Plan, Recorded, Stage
+from sweep.plan.stages import Path, Plan, Recorded, Span, Stage
 from sweep.run.adopt import Checkpoints
 from sweep.run.keep import Keep, kept_steps
 from sweep.run.messages import StageDone
@@ -52,13 +54,19 @@ class Ledger:
         self._checkpoints = Checkpoints(self._workspace, self.plan)
 
     def _recorded(self, ended: frozenset[str]) -> Recorded:
-        entries = [entry for start in self.history.starts for entry in start.trials]
         stages = self.history.stages.values()
+        finished = frozenset(record.stage for record in stages if record.outcome is Outcome.FINISHED)
+        spans: dict[int, set[Span]] = defaultdict(set)
+        for entry in (entry for start in self.history.starts for entry in start.trials):
+            known = zip(entry.stages, entry.spans, strict=False)  # old journals know no spans
+            spans[entry.seed] |= {span for stage, span in known if stage in finished}
+        for stage in self._whole.stages:
+            if stage.id in finished:
+                spans[stage.trial.seed].add((stage.start_step, stage.stop_step))
         return Recorded(
             final=ended,
-            finished=frozenset(record.stage for record in stages if record.outcome is Outcome.FINISHED),
-            spans=frozenset(span for entry in entries for span in entry.spans)
-            | {(stage.start_step, stage.stop_step) for stage in self._whole.stages},
+            finished=finished,
+            spans=spans,
             has_state=lambda stage, step: step in self._states(stage).steps(),
         )
 
@@ -96,22 +104,13 @@ class Ledger:
         append(self._workspace.journal, record)
         self.history = replace(self.history, starts=(*self.history.starts, record))
 
-    def record(self, stage: Stage, done: StageDone, attempt: int, reached_step: int | None) -> None:
-        """Write down how an attempt has ended, and let go of the states that have served."""
-        record = StageRecord(
-            stage=stage.id,
-            attempt=attempt,
-            outcome=done.outcome,
-            reason=done.reason,
-            measurement=done.measurement,
-            environment=done.environment,
-            log=done.log,
-            reached_step=reached_step,
-        )
-        append(self._workspace.journal, record)
-        self.history = self.history.with_record(record)
-        if done.outcome.is_final:
-            self._release(stage, done.outcome)
+    def record(self, stages: Sequence[Stage], records: Sequence[StageRecord]) -> None:
+        """Write down how attempts at `stages` have ended, together, and let go of the states that have served."""
+        append(self._workspace.journal, *records)
+        for stage, record in zip(stages, records, strict=True):
+            self.history.add(record)
+            if record.outcome.is_final:
+                self._release(stage, record.outcome)
 
     def tell_trials(self, stage: Stage, outcome: Outcome) -> None:
         """Tell of the Trials that a Stage has brought to an end: all below it, where it has failed."""
@@ -168,6 +167,20 @@ class Ledger:
         return {*kept_steps(self._keep, planned, self._whole), *needed}
 
 
+def record_of(done: StageDone, attempt: int, reached_step: int | None) -> StageRecord:
+    """What is written down of an attempt that has ended."""
+    return StageRecord(
+        stage=done.stage,
+        attempt=attempt,
+        outcome=done.outcome,
+        reason=done.reason,
+        measurement=done.measurement,
+        environment=done.environment,
+        log=done.log,
+        reached_step=reached_step,
+    )
+
+
 def stage_name(stage: Stage) -> str:
     """What a Stage is called where its user reads of it: its longest Trial, and how many more it is part of."""
     others = f" and {stage.num_trials - 1} more" if stage.num_trials > 1 else ""
@@ -182,7 +195,7 @@ def stage_job(stage: Stage) -> StageJob:
     momenta = None if is_command else timeline.momenta(start, stop)
     return StageJob(
         stage=stage.id,
-        recipe=timeline.recipe.model_dump(mode="json"),
+        recipe=timeline.written_recipe,
         ratio=timeline.lengths.ratio.text,
         seed=stage.trial.seed,
         num_examples=timeline.lengths.num_examples,

@@ -37,6 +37,7 @@ class Forest:
             below = children.get(stage, ())
             self.tails[stage] = steps[stage] + max((self.tails[child] for child in below), default=0)
             self._sums[stage] = steps[stage] + sum(self._sums[child] for child in below)
+        self._ranks = (self.tails,) if self.tails == self._sums else (self.tails, self._sums)
 
     def begin(self, situation: Situation, stage: str) -> Situation:
         """The situation once a free Worker has begun `stage`."""
@@ -55,22 +56,26 @@ class Forest:
     def end_by_rule(self, situation: Situation) -> int:
         """When all have ended, if a free Worker always begins the Stage with the longest way, or with the most work,
         below it (Graham 1969): whichever of the two rules ends sooner."""
-        return min(self._simulate(situation, self.tails), self._simulate(situation, self._sums))
+        ends: list[int] = []
+        for rank in self._ranks:
+            ends.append(self._simulate(situation, rank))
+            if ends[-1] == self.at_best(situation):
+                break
+        return min(ends)
 
     def _simulate(self, situation: Situation, rank: Mapping[str, int]) -> int:
         now, running, free = situation.now, list(situation.running), situation.num_free
         waiting = [(-rank[stage], stage) for stage in situation.ready]
         heapify(waiting)
         while running or waiting:
-            if free and waiting:
+            while free and waiting:
                 stage = heappop(waiting)[1]
                 heappush(running, (now + self.steps[stage], stage))
                 free -= 1
-            else:
-                now, ended = heappop(running)
-                free += 1
-                for child in self._children.get(ended, ()):
-                    heappush(waiting, (-rank[child], child))
+            now, ended = heappop(running)
+            free += 1
+            for child in self._children.get(ended, ()):
+                heappush(waiting, (-rank[child], child))
         return now
 
     def earliest_end(self, situation: Situation, bound: int) -> int:
@@ -96,11 +101,18 @@ class Forest:
 
     def at_best(self, here: Situation) -> int:
         """No order ends sooner: neither the longest way nor the work shared by all Workers allows it."""
-        under_way = [(end + self.tails[stage] - self.steps[stage], end - here.now) for end, stage in here.running]
-        longest = max([end for end, _ in under_way] + [here.now + self.tails[stage] for stage in here.ready])
-        below = sum(self._sums[stage] - self.steps[stage] for _, stage in here.running)
-        work = sum(left for _, left in under_way) + below + sum(self._sums[stage] for stage in here.ready)
-        return max(longest, here.now - (-work // (here.num_free + len(here.running))))
+        num_workers = here.num_free + len(here.running)
+        return here.now + max(self.longest_way(here), -(-self.work_left(here) // num_workers))
+
+    def longest_way(self, here: Situation) -> int:
+        """The steps of the longest way that is left."""
+        under_way = [end - here.now + self.tails[stage] - self.steps[stage] for end, stage in here.running]
+        return max(under_way + [self.tails[stage] for stage in here.ready])
+
+    def work_left(self, here: Situation) -> int:
+        """The steps that are left, all in all."""
+        under_way = sum(end - here.now + self._sums[stage] - self.steps[stage] for end, stage in here.running)
+        return under_way + sum(self._sums[stage] for stage in here.ready)
 
 
 def _children_first(stages: Collection[str], children: Children) -> list[str]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from sweep.errors import MachineError, Outcome, Problem, RecipeError
 from sweep.events import Progress
-from sweep.store.records import Environment, Measurement, PrepareJob, StageJob
+from sweep.store.records import Environment, Measurement, PrepareJob, ProbeJob, StageJob
 
 
 class _Message(BaseModel):
@@ -41,6 +41,14 @@ class Prepared(_Message):
         if self.environment is None:
             raise RecipeError([*self.mistakes, *self.problems]) if self.mistakes else MachineError(self.problems)
         return self.environment
+
+
+class Probed(_Message):
+    """The answer to a ProbeJob: the seconds of a step, or the `reason` why that is not known."""
+
+    kind: Literal["probed"] = "probed"
+    step_seconds: float | None = None
+    reason: str | None = None
 
 
 class Progressed(_Message):
@@ -84,9 +92,9 @@ class StopJob(_Message):
     kind: Literal["stop"] = "stop"
 
 
-Message = Prepared | Progressed | Noted | Orphaned | StageDone
+Message = Prepared | Probed | Progressed | Noted | Orphaned | StageDone
 Said = Progressed | Noted | Orphaned | StageDone  # of a Stage
-Job = PrepareJob | StageJob | StopJob
+Job = PrepareJob | ProbeJob | StageJob | StopJob
 
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 _JOB: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="kind")])

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,12 +21,14 @@ _SECONDS_TO_LIST = 30.0
 @dataclass(frozen=True)
 class Placement:
     """`jobs` Workers at a time, of `threads` CPU threads each, on `device`. `gpus` pins each of them to one, by the
-    value of its CUDA_VISIBLE_DEVICES; where it is empty, none is pinned."""
+    value of its CUDA_VISIBLE_DEVICES; where it is empty, none is pinned. `threads_alone` are those of a Worker that
+    turns out to be better off alone; None: as many."""
 
     jobs: int
     threads: int
     device: str = "auto"
     gpus: tuple[str, ...] = ()
+    threads_alone: int | None = None
 
     def at_most(self, jobs: int) -> Placement:
         """The same, with no more Workers than there is work for."""
@@ -47,11 +50,19 @@ def parse_jobs(text: str) -> int | None:
     )
 
 
-def place(jobs: int | None, device: str, threads: int | None, num_cores: int, gpus: tuple[str, ...]) -> Placement:
+def place(
+    jobs: int | None,
+    device: str,
+    threads: int | None,
+    num_cores: int,
+    gpus: tuple[str, ...],
+    worth: Callable[[int], int] = lambda most: most,
+) -> Placement:
     """Place `jobs` Workers (None: as many as fit) on `device`; `gpus` are those that this process may use.
 
     On GPUs there is one job a GPU. On the CPU, as many jobs fit as there are cores for their threads, one each where
-    nobody says how many. Unless they are given, the jobs share the cores.
+    nobody says how many; of these no more than are `worth` it, which finish as soon as all of them would. Unless they
+    are given, the jobs share the cores.
 
     Raises:
         UsageError: more jobs than GPUs.
@@ -65,10 +76,10 @@ def place(jobs: int | None, device: str, threads: int | None, num_cores: int, gp
         if jobs is not None and jobs > len(gpus):
             fix = "there is one job a GPU, of those that CUDA_VISIBLE_DEVICES shows; or take --device cpu"
             raise _too_many(jobs, len(gpus), fix)
-        jobs = jobs or max(1, len(gpus))
+        jobs = jobs or worth(max(1, len(gpus)))
         return Placement(jobs, threads or max(1, num_cores // jobs), "cuda", gpus[:jobs])
     if jobs is None:
-        return Placement(max(1, num_cores // (threads or 1)), threads or 1, "cpu")
+        jobs = worth(max(1, num_cores // (threads or 1)))
     return Placement(jobs, threads or max(1, num_cores // jobs), "cpu")
 
 

@@ -21,13 +21,13 @@ class Retries:
 
     def __init__(self, num_retries: int, history: History) -> None:
         self._num_retries = num_retries
-        self._history = history
+        self._before = {stage: record.attempt for stage, record in history.stages.items()}
         self._ended: Counter[str] = Counter()  # attempts of each Stage, in this run
         self._first_losses: dict[str, list[StageDone]] = defaultdict(list)  # one a Stage, by the reason
 
     def attempt(self, stage: str) -> int:
         """The number of a Stage's present attempt, from 1, over all runs."""
-        return self._history.next_attempt(stage) + self._ended[stage]
+        return self._before.get(stage, 0) + self._ended[stage] + 1
 
     def note(self, done: StageDone) -> bool:
         """Note how an attempt has ended; whether the Stage is to be trained again."""

@@ -9,6 +9,7 @@ from sweep.clock import utc_now
 from sweep.errors import MachineError, Problem
 from sweep.events import Listener, Noticed, SweepStarted
 from sweep.plan.stages import Plan
+from sweep.run.auto_jobs import choose, counted
 from sweep.run.dispatch import Dispatch
 from sweep.run.executors.protocol import Executor
 from sweep.run.keep import Keep
@@ -30,6 +31,8 @@ class Session:
     code_sha256: str | None  # of the code that a task names
     workspace: Workspace
     make_executor: Callable[[int], Executor]  # given the number of Stages that there are to train
+    chooses_jobs: bool  # of the executor's Workers as many as finish first
+    threads_alone: int | None  # of one that is better off alone; None: as many as prepare_job says
     prepare_job: PrepareJob
     price: float | None
     num_retries: int
@@ -55,6 +58,10 @@ class Session:
             with self.make_executor(len(ledger.plan.stages)) as executor:
                 environment = executor.prepare(self.prepare_job, stop)
                 self._check_set_up(history, environment)
+                if self.chooses_jobs:
+                    environment = self._choose_jobs(ledger, executor, environment, stop)
+                if chosen := environment.precision:
+                    self.tell(Noticed(f"amp: auto is {chosen.amp}: {chosen.why}"))
                 environment = environment.model_copy(update={"git_commit": git_commit()})
                 ledger.tidy()
                 self._tell_start(ledger)
@@ -69,6 +76,19 @@ class Session:
         where = str(self.workspace.folder)
         for change in check_environment(history.first_start, environment, where, self.allow_mixed):
             self.tell(Noticed(f"warning: another set-up than this sweep began with ({change}): its trials are marked"))
+
+    def _choose_jobs(
+        self, ledger: Ledger, executor: Executor, environment: Environment, stop: StopRequest
+    ) -> Environment:
+        """Let the Workers go that are too many, and say so; where the one that stays computes."""
+        choice = choose(executor, ledger, self.threads_alone, stop)
+        executor.keep(choice.jobs)
+        threads = self.prepare_job.threads
+        if choice.is_alone and self.threads_alone is not None:
+            threads = self.threads_alone
+            environment = executor.prepare(self.prepare_job.model_copy(update={"threads": threads}), stop)
+        self.tell(Noticed(f"--jobs auto: {counted(choice.jobs, threads)}{choice.why}"))
+        return environment
 
     def _check_code(self, history: History) -> None:
         """Where nothing is left to train: results of another code are no answer for this one."""

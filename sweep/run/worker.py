@@ -26,9 +26,20 @@ from sweep.recipe.datasets import DATASETS
 from sweep.recipe.schema import Recipe
 from sweep.run.command import CommandSetUp, CommandTrial, command_problems, program_of
 from sweep.run.machine import find_device, read_environment
-from sweep.run.messages import Message, Noted, Orphaned, Prepared, Progressed, StageDone, StopJob, decode_job, encode
+from sweep.run.messages import (
+    Message,
+    Noted,
+    Orphaned,
+    Prepared,
+    Probed,
+    Progressed,
+    StageDone,
+    StopJob,
+    decode_job,
+    encode,
+)
 from sweep.store.durable import make_folder, write_own
-from sweep.store.records import Environment, PrepareJob, StageJob
+from sweep.store.records import Environment, PrepareJob, ProbeJob, StageJob
 from sweep.store.states import StageStates, UnusableState
 from sweep.store.workspace import Workspace
 
@@ -36,7 +47,8 @@ if TYPE_CHECKING:
     from sweep.train.checkpoint import State
     from sweep.train.keeper import Keeper
     from sweep.train.loop import Trained
-    from sweep.train.task import Data
+    from sweep.train.probe import Probe
+    from sweep.train.task import Data, ImageTask
     from sweep.train.trainable import Trainable
     from sweep.train.user_task import UserTask
 
@@ -52,21 +64,24 @@ class Worker:
         self._device = ""
         self._data: Data | None = None
         self._user_task: UserTask | None = None
+        self._image_task: ImageTask | None = None
         self._environment: Environment | None = None
         self._commands: CommandSetUp | None = None  # where the recipe is a command
         self._command: CommandTrial | None = None
+        self._probe: Probe | None = None  # from one ProbeJob to the next
         self._last: tuple[str, State] | None = None  # the Stage that was trained last, and the state at its end
 
     def stop(self) -> None:
         """From any thread: the Stage that is being trained is to end at its next step, and no other to begin."""
         self._stop.set()
 
-    def do(self, job: PrepareJob | StageJob) -> None:
+    def do(self, job: PrepareJob | ProbeJob | StageJob) -> None:
         """Do `job`; whatever goes wrong is told, with its traceback in the log."""
-        if isinstance(job, PrepareJob):
-            self._tell(self._prepare(job))
-        else:
-            self._tell(self._train(job))
+        if isinstance(job, ProbeJob):
+            self._tell(self._answer_probe(job))
+            return
+        self._end_probe()
+        self._tell(self._prepare(job) if isinstance(job, PrepareJob) else self._train(job))
 
     def leave(self) -> None:
         """From any thread: this process is about to be gone, and so is what it has started."""
@@ -135,8 +150,10 @@ class Worker:
         if problems or mistakes:
             return Prepared(problems=tuple(problems), mistakes=tuple(mistakes))
         self._device = str(device)
+        self._image_task = None  # of other data
         self._data = Data.load(recipe.builtin_dataset, data_path, device)
         self._environment = read_environment(device).model_copy(update={"data_sha256": self._data.sha256})
+        self._choose_precision(recipe)
         return Prepared(environment=self._environment)
 
     def _load_task(self, recipe: Recipe, job: PrepareJob) -> Prepared:
@@ -159,7 +176,41 @@ class Worker:
             return Prepared(mistakes=error.problems)
         environment = read_environment(device)
         self._environment = environment.model_copy(update={"code_sha256": code_sha256(recipe, folders)})
+        self._choose_precision(recipe)
         return Prepared(environment=self._environment, num_examples=self._user_task.num_train)
+
+    def _answer_probe(self, job: ProbeJob) -> Probed:
+        from sweep.train.device import set_threads
+        from sweep.train.probe import Probe
+
+        assert self._prepare_job is not None, "prepare first"
+        try:
+            set_threads(job.threads or self._prepare_job.threads)
+            if self._probe is None:
+                self._probe = Probe(job.like, self._task(Recipe.model_validate(job.like.recipe, strict=False)))
+            return Probed(step_seconds=self._probe.step_seconds(job.seconds))
+        except Exception as error:
+            traceback.print_exc()
+            self._end_probe()
+            return Probed(reason=self._what_failed(error)[1])
+        finally:
+            set_threads(self._prepare_job.threads)
+
+    def _end_probe(self) -> None:
+        if self._probe is not None:
+            self._probe.close()
+            self._probe = None  # and its memory is free
+
+    def _choose_precision(self, recipe: Recipe) -> None:
+        """What `amp: auto` comes to here is part of the set-up."""
+        from sweep.train.precision import choose_precision
+
+        if recipe.amp == "auto":
+            assert self._environment is not None
+            chosen = choose_precision(self._task(recipe))
+            self._environment = self._environment.model_copy(update={"precision": chosen})
+            if self._user_task is not None:
+                self._user_task.recipe = self._settled(recipe)
 
     def _train(self, job: StageJob) -> StageDone | Orphaned:
         if self._commands is not None:
@@ -203,7 +254,16 @@ class Worker:
         if self._user_task is not None:
             return self._user_task
         assert self._data is not None, "prepare first"
-        return ImageTask(recipe, self._data)
+        recipe = self._settled(recipe)
+        if self._image_task is None or self._image_task.recipe != recipe:
+            self._image_task = None  # its images need not be there twice
+            self._image_task = ImageTask(recipe, self._data)
+        return self._image_task
+
+    def _settled(self, recipe: Recipe) -> Recipe:
+        """The recipe in the precision that was chosen for it, if any was."""
+        chosen = self._environment.precision if self._environment else None
+        return recipe.model_copy(update={"amp": chosen.amp}) if chosen else recipe
 
     def _what_failed(self, error: Exception) -> tuple[Outcome, str]:
         from sweep.train.blame import blame, lost_process
@@ -268,14 +328,14 @@ def main(descriptor: int) -> None:
     end_with_parent()
     sys.stdout, sys.stderr = lossy(sys.stdout), lossy(sys.stderr)  # both are the log
     connection = Connection(descriptor)
-    jobs: queue.SimpleQueue[PrepareJob | StageJob] = queue.SimpleQueue()
+    jobs: queue.SimpleQueue[PrepareJob | ProbeJob | StageJob] = queue.SimpleQueue()
     worker = Worker(lambda message: _send(connection, message), os.getppid())
     threading.Thread(target=_receive, args=(connection, jobs, worker), daemon=True).start()
     while True:
         worker.do(jobs.get())
 
 
-def _receive(connection: Connection, jobs: queue.SimpleQueue[PrepareJob | StageJob], worker: Worker) -> None:
+def _receive(connection: Connection, jobs: queue.SimpleQueue[PrepareJob | ProbeJob | StageJob], worker: Worker) -> None:
     """Hand on jobs. When the parent closes the connection or dies, this process ends at once, even in mid-step."""
     while True:
         try:

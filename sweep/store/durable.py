@@ -36,29 +36,29 @@ _FIXES = {
 }
 
 
-def append_line(path: Path, line: bytes) -> None:
-    """Append `line` (without its newline) and fsync. A torn last line is ended first, so it damages no other.
+def append_lines(path: Path, *lines: bytes) -> None:
+    """Append `lines` (without their newlines) and fsync once. A torn last line is ended first, so it damages no other.
 
-    A line that does not get to the disk as a whole is taken back.
+    Where they do not all get to the disk as a whole, all are taken back.
 
     Raises:
         MachineError: the disk is full or the file cannot be written.
     """
-    with explained(path, len(line)):
+    with explained(path, sum(map(len, lines))):
         is_new = not path.exists()
         descriptor = _open_itself(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
-            _append(descriptor, line + b"\n")
+            _append(descriptor, b"".join(line + b"\n" for line in lines))
         finally:
             os.close(descriptor)
         if is_new:
             _sync_folder(path.parent)
 
 
-def _append(descriptor: int, line: bytes) -> None:
+def _append(descriptor: int, lines: bytes) -> None:
     end = os.lseek(descriptor, 0, os.SEEK_END)
     is_torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
-    rest = memoryview(b"\n" + line if is_torn else line)
+    rest = memoryview(b"\n" + lines if is_torn else lines)
     try:
         while rest:  # a disk that fills up takes a part
             rest = rest[os.write(descriptor, rest) :]

@@ -25,6 +25,9 @@ from sweep.store.records import (
 # Chosen: squares of it are numbers still, and nothing that has not diverged is as far off.
 _LARGEST = 1e30
 
+# What a History computes once, from the records of its Stages.
+_MADE_OF_STAGES = ("trials", "results", "_baseline_curves")
+
 
 @dataclass(frozen=True)
 class TrialResult:
@@ -63,7 +66,7 @@ class History:
     starts: tuple[StartRecord, ...]
     stages: dict[str, StageRecord]  # the record that counts of each Stage: the finished one, else the last
     damaged_lines: tuple[int, ...]
-    attempts: tuple[StageRecord, ...] = ()  # every record of a Stage, those that do not count too
+    attempts: list[StageRecord] = field(default_factory=list)  # every record of a Stage, those that do not count too
     mixed: dict[str, tuple[str, ...]] = field(default_factory=dict)  # Stages of another set-up, and what differed
     damaged_stages: frozenset[str] = frozenset()  # those of damaged records, as far as they can be read
 
@@ -123,14 +126,13 @@ class History:
         ended = self._ended(entry)
         return self._is_finished(entry) or (ended is not None and ended.outcome.is_final)
 
-    def next_attempt(self, stage: str) -> int:
-        return self.stages[stage].attempt + 1 if stage in self.stages else 1
-
-    def with_record(self, record: StageRecord) -> History:
-        """The same, with one more record in the journal."""
-        counts = not _is_finished(self.stages.get(record.stage))
-        stages = self.stages | {record.stage: record} if counts else self.stages
-        return replace(self, stages=stages, attempts=(*self.attempts, record))
+    def add(self, record: StageRecord) -> None:
+        """Enter one more record of the journal: in place, since a sweep of n Stages would else copy n * n of them."""
+        self.attempts.append(record)
+        if not _is_finished(self.stages.get(record.stage)):
+            self.stages[record.stage] = record
+        for name in _MADE_OF_STAGES:
+            self.__dict__.pop(name, None)
 
     def _is_finished(self, entry: TrialEntry) -> bool:
         """Whether all its Stages are, and it was evaluated at its end."""
@@ -235,15 +237,13 @@ def read_history(journal: Path) -> History:
         MachineError: it cannot be read, or was made by a newer version.
     """
     whole = replay(journal)
-    stages: dict[str, StageRecord] = {}
-    attempts = tuple(record for record in whole.records if isinstance(record, StageRecord))
-    for record in attempts:
-        if not _is_finished(stages.get(record.stage)):
-            stages[record.stage] = record
     starts = tuple(record for record in whole.records if isinstance(record, StartRecord))
-    return History(
-        starts, stages, whole.damaged_lines, attempts, mixed_stages(whole.records), frozenset(whole.damaged_stages)
-    )
+    mixed, damaged_stages = mixed_stages(whole.records), frozenset(whole.damaged_stages)
+    history = History(starts, {}, whole.damaged_lines, mixed=mixed, damaged_stages=damaged_stages)
+    for record in whole.records:
+        if isinstance(record, StageRecord):
+            history.add(record)
+    return history
 
 
 def _is_finished(record: StageRecord | None) -> bool:

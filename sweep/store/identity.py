@@ -1,7 +1,7 @@
 """Is this workspace new, the same sweep, or another one (and how it differs)?
 
-A sweep is one baseline on one set-up: results of another recipe never mix, and those of other threads, device or torch
-only where that is asked for; then they are marked.
+A sweep is one baseline on one set-up: results of another recipe never mix, and those of other threads, device, torch or
+precision only where that is asked for; then they are marked.
 """
 
 from __future__ import annotations
@@ -80,6 +80,9 @@ def _changes(fixed: Environment, environment: Environment) -> list[str]:
         for name, field in (("threads", "threads"), ("device", "device_kind"), ("torch", "torch"))
         if getattr(fixed, field) != getattr(environment, field)
     ]
+    was, now = (_amp(of) for of in (fixed, environment))
+    if was != now:
+        changes.append(f"amp: auto was {was}, now {now}")
     if fixed.code_sha256 != environment.code_sha256:
         was, now = (_short(sha256) for sha256 in (fixed.code_sha256, environment.code_sha256))
         changes.append(f"the task's code was {was}, now {now}")
@@ -87,6 +90,10 @@ def _changes(fixed: Environment, environment: Environment) -> list[str]:
         was, now = (_short(sha256) for sha256 in (fixed.data_sha256, environment.data_sha256))
         changes.append(f"the names of the images were {was}, now {now}")
     return changes
+
+
+def _amp(environment: Environment) -> str | None:
+    return environment.precision.amp if environment.precision else None
 
 
 def _short(sha256: str | None) -> str:

@@ -1,6 +1,7 @@
 """Append-only records, one line each: `checksum json`. The truth about a sweep.
 
-An append returns after fsync. A line that is torn or altered fails its checksum, is named, and hides no other.
+An append returns after fsync: one for all the records that it is given. A line that is torn or altered fails its
+checksum, is named, and hides no other.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from sweep.errors import MachineError, Problem
-from sweep.store.durable import append_line, read_file
+from sweep.store.durable import append_lines, read_file
 from sweep.store.records import FORMAT, Record, StageRecord, StartRecord
 
 _RECORD: TypeAdapter[StartRecord | StageRecord] = TypeAdapter(Record)
@@ -40,13 +41,13 @@ class Replay:
     damaged_stages: tuple[str, ...] = ()
 
 
-def append(path: Path, record: StartRecord | StageRecord) -> None:
-    """Write `record` down for good.
+def append(path: Path, *records: StartRecord | StageRecord) -> None:
+    """Write `records` down for good: all of them, or none.
 
     Raises:
-        MachineError: it cannot be written.
+        MachineError: they cannot be written.
     """
-    append_line(path, line_of(record))
+    append_lines(path, *map(line_of, records))
 
 
 def line_of(record: StartRecord | StageRecord) -> bytes:

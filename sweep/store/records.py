@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from sweep.errors import Outcome
 from sweep.recipe.duration import Ratio
 
-FORMAT = 5
+FORMAT = 6
 
 
 def _check_ratio(text: str) -> str:
@@ -39,14 +39,22 @@ SecondsSource = Literal["measured", "metric", "wall"]
 
 class _Frozen(BaseModel):
     # Infinite numbers are no JSON; `ser_json_inf_nan` would silently write them as null.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+
+class ChosenPrecision(_Frozen):
+    """What `amp: auto` has come to where training ran, and why."""
+
+    amp: Literal["none", "bf16"]
+    why: str
 
 
 class Environment(_Frozen):
     """Where training ran. `device_kind` is torch's device type; `git_commit` that of the folder it was started in.
 
     What a command trains with is not known: then `torch` and `torchvision` are None. `code_sha256` is the hash of the
-    code of a user's own task, `data_sha256` that of the names of their own images.
+    code of a user's own task, `data_sha256` that of the names of their own images. `precision` is None where the recipe
+    names it.
     """
 
     sweep: str
@@ -61,6 +69,7 @@ class Environment(_Frozen):
     git_commit: str | None = None
     code_sha256: str | None = None
     data_sha256: str | None = None
+    precision: ChosenPrecision | None = None
 
 
 class TrialEntry(_Frozen):
@@ -269,6 +278,18 @@ class StageJob(_Frozen):
     is_end: bool = True
     kept_steps: tuple[int, ...] = ()
     weights_files: tuple[str, ...] = ()
+
+
+class ProbeJob(_Frozen):
+    """How long a step takes: steps of a Stage `like` this are trained for about `seconds`, and count for nothing.
+
+    `threads`: None for as many as the Worker trains with.
+    """
+
+    kind: Literal["probe"] = "probe"
+    like: StageJob
+    seconds: float
+    threads: int | None = None
 
 
 def encode_rates(rates: NDArray[np.float64]) -> str:

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
-from sweep.recipe.schema import Recipe
-
 # Those of torchvision's reference script (presets.py), as are its magnitudes.
 _INTERPOLATION = InterpolationMode.BILINEAR
 _RANDAUGMENT_MAGNITUDE = 9
@@ -30,11 +28,6 @@ def auto_augmentation(name: str) -> list[v2.Transform]:
         case "augmix":
             return [v2.AugMix(severity=_AUGMIX_SEVERITY, interpolation=_INTERPOLATION)]
     return [v2.AutoAugment(v2.AutoAugmentPolicy(name), interpolation=_INTERPOLATION)]
-
-
-def changes_images(recipe: Recipe) -> bool:
-    """Whether there is anything to do here."""
-    return recipe.auto_augment != "none" or recipe.random_erase > 0
 
 
 class Eraser:

@@ -25,8 +25,10 @@ class Contention:
 
     def share(self) -> float | None:
         """Others' CPU time over the machine's, in 0..1; None where the system does not tell."""
+        if monotonic_seconds() - self._started_seconds < _MIN_SECONDS:
+            return None
         now = self._read()
-        if self._start is None or now is None or monotonic_seconds() - self._started_seconds < _MIN_SECONDS:
+        if self._start is None or now is None:
             return None
         total, busy, own = (after - before for after, before in zip(now, self._start, strict=True))
         return min(max((busy - own) / total, 0.0), 1.0) if total > 0 else None

@@ -31,6 +31,9 @@ _ORDER, _AUGMENTATION = 0, 1
 _SUBSET_SEED = 0
 # Chosen: large enough that evaluation costs no more than its arithmetic, small enough for a laptop's memory.
 _EVAL_BATCH_SIZE = 1000
+# Chosen: what the caches of a processor hold. Of small batches several are made at once, which costs hardly more than
+# one. In every dataset an image is a multiple of 64 bytes, so that each of them is aligned as if it were alone.
+_BYTES_AT_ONCE = 2**21
 
 
 class Source(Protocol):
@@ -125,19 +128,29 @@ class Augmenter:
 
     def __init__(self, images: Images, dataset: Dataset, padding: int, hflip_prob: float) -> None:
         _, _, height, width = images.pixels.shape
-        padded = pad(images.pixels, [padding] * 4)
+        self._frames = pad(images.pixels, [padding] * 4) if padding else images.pixels
         # (n, channels, corners down, corners across, height, width)
-        self._crops = padded.unfold(2, height, 1).unfold(3, width, 1)
+        self._crops = self._frames.unfold(2, height, 1).unfold(3, width, 1) if padding else None
         self._normaliser = Normaliser(dataset, images.pixels.device)
         self._mirrors = hflip_prob > 0
 
     def batch(self, examples: Tensor, draws: Draws) -> Tensor:
         """The training images of `examples`, (b,) indices: (b, channels, height, width) float32."""
-        pixels = self._crops[examples, :, draws.top[examples], draws.left[examples]]
-        if self._mirrors:
-            mirrored = draws.mirrored[examples].view(-1, 1, 1, 1)
-            pixels = torch.where(mirrored, pixels.flip(3), pixels)
-        return self._normaliser(pixels)
+        pixels = self._cropped(examples, draws)
+        return self._normaliser(_mirrored(pixels, draws.mirrored[examples]) if self._mirrors else pixels)
+
+    def _cropped(self, examples: Tensor, draws: Draws) -> Tensor:
+        if self._crops is None:
+            return self._frames.index_select(0, examples)  # by whole images: six times as fast as by index
+        return self._crops[examples, :, draws.top[examples], draws.left[examples]]
+
+
+def _mirrored(pixels: Tensor, mirrored: Tensor) -> Tensor:
+    """`pixels` (b, channels, height, width), each image mirrored where `mirrored`, (b,) bool, is true."""
+    both = torch.cat((pixels, pixels.flip(3)))
+    # By whole images again: torch.where takes twice as long as all of this.
+    which = torch.arange(len(pixels), device=pixels.device) + len(pixels) * mirrored
+    return both.index_select(0, which)
 
 
 class Normaliser:
@@ -169,16 +182,25 @@ class MemorySource:
 
     def batches(self, seed: int, num_examples: int, start: int, stop: int) -> Generator[Batch, None, None]:
         """As a Source does."""
-        for _, examples, draws in self.parts(seed, num_examples, start, stop):
-            yield self.batch(examples, draws)
+        size = self._recipe.batch_size
+        image_bytes = torch.float32.itemsize * self._train.pixels[0].numel()
+        num_at_once = max(1, _BYTES_AT_ONCE // (size * image_bytes))
+        for _, examples, draws in self.parts(seed, num_examples, start, stop, num_at_once):
+            images, labels = self.batch(examples, draws)
+            yield from zip(images.split(size), labels.split(size), strict=True)
 
-    def parts(self, seed: int, num_examples: int, start: int, stop: int) -> Iterator[tuple[int, Tensor, Draws]]:
-        """Of each of these batches its epoch, its examples, (b,) indices, and the draws of its epoch."""
+    def parts(
+        self, seed: int, num_examples: int, start: int, stop: int, num_at_once: int = 1
+    ) -> Iterator[tuple[int, Tensor, Draws]]:
+        """Of each of these batches, or of `num_at_once` that follow each other in an epoch, its epoch, its examples,
+        (b,) indices, and the draws of its epoch.
+        """
         size = self._recipe.batch_size
         for epoch, places in epochs_of(start, stop, steps_in_epoch(num_examples, size)):
             draws = self.draws(seed, epoch)
-            for examples in self.order(seed, epoch, num_examples).split(size)[places.start : places.stop]:
-                yield epoch, examples, draws
+            examples = self.order(seed, epoch, num_examples)[places.start * size : places.stop * size]
+            for part in examples.split(num_at_once * size):
+                yield epoch, part, draws
 
     def warm_up_batch(self, seed: int, num_examples: int) -> Batch:
         """As a Source does."""

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, default_collate
 from sweep.errors import MachineError, Problem
 from sweep.train.augment import erase
 from sweep.train.data import Batch, Normaliser
+from sweep.train.prefetch import prefetched
 from sweep.train.processes import not_warned, process_options
 
 
@@ -61,7 +62,7 @@ class Decoding:
     def once(self, decoder: Decoder, batches: Iterable[list[Any]]) -> Generator[Batch, None, None]:
         """The batches of the given examples. The processes start now, and end with the last batch or when closed."""
         with not_warned():
-            return self._on_device(iter(self._loader(decoder, batches)))
+            return prefetched(self._on_device(iter(self._loader(decoder, batches))), self._device)
 
     def loader(self, decoder: Decoder, batches: list[list[Any]]) -> DataLoader[Any]:
         """For `again`: its processes start at the first use, and end when it is let go of."""
@@ -70,7 +71,7 @@ class Decoding:
     def again(self, loader: DataLoader[Any]) -> Generator[Batch, None, None]:
         """All batches of a loader, once more."""
         with not_warned():
-            return self._on_device(iter(loader))
+            return prefetched(self._on_device(iter(loader)), self._device)
 
     def _loader(self, decoder: Decoder, batches: Iterable[list[Any]], is_kept: bool = False) -> DataLoader[Any]:
         return DataLoader(

@@ -7,7 +7,6 @@ from importlib.metadata import version
 
 import numpy as np
 import torch
-import torchvision
 
 from sweep.errors import MachineError, Problem
 from sweep.processor import cpu_name
@@ -45,13 +44,19 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def choose_kernels(device: torch.device) -> None:
+    """Let cuDNN try its algorithms on every size of batch that it meets, as torchvision's reference script does."""
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+
+
 def read_environment(device: torch.device) -> Environment:
     """What this process trains with."""
     return Environment(
         sweep=version("budget-sweep"),
         python=platform.python_version(),
         torch=torch.__version__,
-        torchvision=torchvision.__version__,
+        torchvision=version("torchvision"),
         numpy=np.__version__,
         platform=platform.platform(),
         device_kind=device.type,

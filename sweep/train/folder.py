@@ -105,6 +105,9 @@ def read_rgb(path: Path) -> Image.Image:
     """
     with open(path, "rb") as file:
         image: Image.Image = Image.open(file)
+        if image.mode == "RGB":
+            image.load()  # convert() would copy it; Measured: 6 % of what reading a JPEG of 300x300 pixels takes
+            return image
         if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
             # PIL itself would cut everything brighter than 255 of 65,535 off to white.
             return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")

@@ -72,7 +72,7 @@ class Learner:
         if share != 1:
             loss = loss * share
         self.precision.backward(loss)
-        return loss.detach()
+        return loss.detach().clone()  # a task may write over its own, before it is read
 
     @torch.no_grad()
     def rescale(self, factor: float) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision import datasets
 
 from sweep.recipe.data_files import read_content
 from sweep.recipe.dataset import Dataset
@@ -23,13 +21,16 @@ _Loader = Callable[[Path], tuple[_Part, _Part]]
 
 def load_images(dataset: Dataset, data_path: Path, device: torch.device) -> tuple[Images, Images]:
     """The training and the evaluation images of a dataset whose files are whole."""
+    root = dataset.root(data_path)
+    assert root is not None
     loaders: dict[str, _Loader] = {
-        "digits": _load_digits,
-        "MNIST": lambda path: _load_mnist(datasets.MNIST, path),
-        "FashionMNIST": lambda path: _load_mnist(datasets.FashionMNIST, path),
-        "KMNIST": lambda path: _load_idx(path / "KMNIST" / "raw"),
-        "CIFAR10": lambda path: _load_cifar(datasets.CIFAR10, path),
-        "CIFAR100": lambda path: _load_cifar(datasets.CIFAR100, path),
+        "digits": lambda path: _load_digits(root / dataset.files[0].path),
+        "MNIST": lambda path: _load_idx(root, ""),
+        "FashionMNIST": lambda path: _load_idx(root, ""),
+        # From the archives: what torchvision has unpacked beside them has no published checksum.
+        "KMNIST": lambda path: _load_idx(root, ".gz"),
+        "CIFAR10": lambda path: _load_cifar("CIFAR10", path),
+        "CIFAR100": lambda path: _load_cifar("CIFAR100", path),
         "SVHN": _load_svhn,
         "STL10": lambda path: _load_stl10(path / "stl10_binary"),
     }
@@ -41,13 +42,12 @@ def _on_device(pixels: Tensor, labels: Tensor, device: torch.device) -> Images:
     return Images(pixels.to(device), labels.to(device, torch.int64))
 
 
-def _load_digits(data_path: Path) -> tuple[_Part, _Part]:
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - half a second that only this dataset needs
-
-    digits = load_digits()
-    held_out = every_fifth(digits.target)
-    pixels = torch.from_numpy(digits.images.astype(np.uint8)).unsqueeze(1)
-    labels = torch.from_numpy(digits.target)
+def _load_digits(file: Path) -> tuple[_Part, _Part]:
+    """A line is the pixels of an image and its label. scikit-learn itself would take half a second to import."""
+    values = np.loadtxt(file, delimiter=",", dtype=np.uint8)
+    held_out = every_fifth(values[:, -1].astype(np.int64))
+    pixels = torch.from_numpy(values[:, :-1].reshape(-1, 1, 8, 8).copy())
+    labels = torch.from_numpy(values[:, -1].copy())
     mask = torch.from_numpy(held_out)
     return (pixels[~mask], labels[~mask]), (pixels[mask], labels[mask])
 
@@ -58,15 +58,12 @@ def every_fifth(labels: Indices) -> NDArray[np.bool_]:
     return held_out
 
 
-def _load_mnist(kind: Any, data_path: Path) -> tuple[_Part, _Part]:
-    train, evaluation = (kind(data_path, train=part) for part in (True, False))
-    return (train.data.unsqueeze(1), train.targets), (evaluation.data.unsqueeze(1), evaluation.targets)
-
-
-def _load_idx(raw: Path) -> tuple[_Part, _Part]:
-    """From the archives: what torchvision has unpacked beside them has no published checksum."""
+def _load_idx(raw: Path, suffix: str) -> tuple[_Part, _Part]:
     train, evaluation = (
-        (_read_idx(raw / f"{part}-images-idx3-ubyte.gz").unsqueeze(1), _read_idx(raw / f"{part}-labels-idx1-ubyte.gz"))
+        (
+            _read_idx(raw / f"{part}-images-idx3-ubyte{suffix}").unsqueeze(1),
+            _read_idx(raw / f"{part}-labels-idx1-ubyte{suffix}"),
+        )
         for part in ("train", "t10k")
     )
     return train, evaluation
@@ -80,7 +77,10 @@ def _read_idx(path: Path) -> Tensor:
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape).copy())
 
 
-def _load_cifar(kind: Any, data_path: Path) -> tuple[_Part, _Part]:
+def _load_cifar(name: str, data_path: Path) -> tuple[_Part, _Part]:
+    from torchvision import datasets
+
+    kind = getattr(datasets, name)
     train, evaluation = (kind(data_path, train=part) for part in (True, False))
     return _channels_first(train.data, train.targets), _channels_first(evaluation.data, evaluation.targets)
 
@@ -90,6 +90,8 @@ def _channels_first(pixels: NDArray[np.uint8], labels: list[int]) -> _Part:
 
 
 def _load_svhn(data_path: Path) -> tuple[_Part, _Part]:
+    from torchvision import datasets
+
     train, evaluation = (datasets.SVHN(data_path, split=part) for part in ("train", "test"))
     return _contiguous(train.data, train.labels), _contiguous(evaluation.data, evaluation.labels)
 

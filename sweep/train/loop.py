@@ -23,6 +23,7 @@ from sweep.errors import Outcome
 from sweep.events import Progress
 from sweep.plan.lengths import batches_before, examples_per_step, steps_in_epoch
 from sweep.store.records import Evaluations, Measurement, StageJob, TakenOver
+from sweep.train.allocator import keep_freed_memory
 from sweep.train.batch_methods import BatchMethods
 from sweep.train.checkpoint import Checkpoint, Evaluation, SoFar, State
 from sweep.train.contention import Contention, highest
@@ -64,11 +65,10 @@ class StageRun:
     values: StepValues
     methods: BatchMethods
     batches: Generator[AnyBatch, None, None]  # of the steps from `step` on
-    losses: Tensor  # (READ_EVERY,) of the steps since the last reading, on the device
     tell: Callable[[Progress], None]
     energy: EnergyMeter  # of the spans of `train`
     step: int
-    unread_from: int
+    losses: list[Tensor] = field(default_factory=list)  # of the steps since the last reading, scalars on the device
     diverged_at: int | None = None  # the first step whose loss is not finite, once it is known
     train: Stopwatch = field(default_factory=Stopwatch)
     data_wait: Stopwatch = field(default_factory=Stopwatch)
@@ -153,6 +153,7 @@ def start_stage(
     job: StageJob, task: Trainable, tell: Callable[[Progress], None], checkpoint: Checkpoint | None = None
 ) -> StageRun:
     """The Stage before its next step: model and optimizer made, the batches begun, the device warm."""
+    keep_freed_memory()
     step = checkpoint.state.step if checkpoint else job.start_step
     batches = task.batches(job.seed, job.num_examples, step, job.stop_step)
     run = StageRun(
@@ -162,11 +163,9 @@ def start_stage(
         StepValues.of(job),
         BatchMethods(task, job.seed),
         batches,
-        torch.zeros(READ_EVERY, device=task.device),
         tell,
         EnergyMeter(gpu_counter(task.device)),
         step=step,
-        unread_from=step,
     )
     warm_up(job, task, run.model, run.values, run.methods)
     run.learner.keep_averages(job.swa_steps)
@@ -275,7 +274,7 @@ def _train_until(run: StageRun, stop: int, keeper: Keeper) -> None:
 
 def _capture(run: StageRun) -> State | None:
     """The state now; None where it turns out that there is nothing worth keeping."""
-    if run.step > run.unread_from:
+    if run.losses:
         run.diverged_at = _read_losses(run)
     if run.diverged_at is not None:
         return None
@@ -315,10 +314,9 @@ def train_steps(run: StageRun, stop: int) -> Iterator[int]:
     The first step whose loss is not finite, once it is known, ends it and is in `run.diverged_at`.
     """
     while run.step < stop:
-        run.losses[run.step - run.unread_from] = _step(run)
+        run.losses.append(_step(run))
         run.step += 1
-        is_full = run.step - run.unread_from == READ_EVERY
-        if is_full or run.step == run.job.stop_step:
+        if len(run.losses) == READ_EVERY or run.step == run.job.stop_step:
             run.diverged_at = _read_losses(run)
             if run.diverged_at is not None:
                 return
@@ -362,9 +360,9 @@ def _learn(run: StageRun, part: int, size: int | None) -> Tensor:
 
 def _read_losses(run: StageRun) -> int | None:
     """Fetch the losses since the last reading: the only place that waits for the device inside training."""
-    values = run.losses[: run.step - run.unread_from].tolist()
-    first = run.unread_from
-    run.unread_from = run.step
+    values = torch.stack(run.losses).tolist()
+    first = run.step - len(values)
+    run.losses.clear()
     run.mean_loss = sum(values) / len(values)
     return next((first + index for index, value in enumerate(values) if not math.isfinite(value)), None)
 

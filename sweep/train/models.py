@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
@@ -46,6 +45,8 @@ def build_model(name: str, in_channels: int, num_classes: int, seed: int, stem: 
 
 
 def _build_torchvision(name: str, in_channels: int, num_classes: int, small_stem: bool) -> nn.Module:
+    import torchvision
+
     # Without the auxiliary classifiers these two have one output, in training too.
     settings = {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
     if name not in torchvision.models.list_models(module=torchvision.models):
@@ -59,7 +60,7 @@ def _build_torchvision(name: str, in_channels: int, num_classes: int, small_stem
 
 def _build_timm(name: str, in_channels: int, num_classes: int) -> nn.Module:
     try:
-        import timm  # noqa: PLC0415 - not everybody has it
+        import timm  # not everybody has it
     except ImportError as error:
         command = f"{shlex.quote(sys.executable)} -m pip install timm"
         raise UnknownModelError(f"timm cannot be imported ({error})", f"get it with: {command}") from error
@@ -101,7 +102,9 @@ def _like(layer: nn.Conv2d, in_channels: int, small: bool) -> nn.Conv2d:
 
 def _remove_first_pooling(model: nn.Module) -> None:
     """The max-pooling of a ResNet's or a DenseNet's stem: small images have no pixels to spare."""
-    parent, name = (model.features, "pool0") if isinstance(model, torchvision.models.DenseNet) else (model, "maxpool")
+    from torchvision.models import DenseNet
+
+    parent, name = (model.features, "pool0") if isinstance(model, DenseNet) else (model, "maxpool")
     assert isinstance(getattr(parent, name), nn.MaxPool2d)
     setattr(parent, name, nn.Identity())
 

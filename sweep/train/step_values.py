@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sweep.store.records import StageJob, decode_rates
@@ -38,7 +39,7 @@ class StepValues:
             return None
         return changes[bisect_right(changes, step, key=lambda change: change[0]) - 1][1]
 
-    @property
-    def steps_of_change(self) -> list[int]:
-        """The first step, and every one at which a method's value changes, ascending."""
-        return sorted({self.start_step, *(step for changes in self.changes.values() for step, _ in changes)})
+    def steps_of_change(self, names: Collection[str]) -> list[int]:
+        """The first step, and every one at which a value of these names changes, ascending."""
+        changes = (self.changes.get(name, ()) for name in names)
+        return sorted({self.start_step, *(step for of_one in changes for step, _ in of_one)})

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +19,14 @@ from sweep.plan.methods import first_side
 from sweep.recipe.dataset import Dataset
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.schema import Recipe
-from sweep.train.augment import changes_images
-from sweep.train.augmented import AugmentedSource
 from sweep.train.data import Batch, Images, MemorySource, Source
-from sweep.train.folder import FolderSource, ImageFiles, find_image_files
 from sweep.train.loading import load_images
 from sweep.train.memory import is_out_of_memory
 from sweep.train.models import UnknownModelError, build_model
 from sweep.train.optimizers import build_optimizer
+
+if TYPE_CHECKING:  # what decodes and changes single images needs torchvision, which takes a while to import
+    from sweep.train.folder import ImageFiles
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Data:
         dataset = DATASETS[name]
         if not dataset.image_files:
             return cls(dataset, *load_images(dataset, data_path, device), device)
+        from sweep.train.folder import find_image_files
+
         train, evaluation = find_image_files(dataset, data_path)
         if dataset.is_open:
             dataset = replace(
@@ -54,17 +57,26 @@ class Data:
         """What tells the images of a user's folders from others; the published datasets are checked by other means."""
         if not DATASETS[self.dataset.name].is_open:
             return None
-        assert isinstance(self.train, ImageFiles)
-        assert isinstance(self.evaluation, ImageFiles)
+        assert not isinstance(self.train, Images)
+        assert not isinstance(self.evaluation, Images)
         return hashlib.sha256(self.train.listing + self.evaluation.listing).hexdigest()
 
     def source(self, recipe: Recipe) -> Source:
-        if isinstance(self.train, ImageFiles) and isinstance(self.evaluation, ImageFiles):
-            return FolderSource(recipe, self.dataset, self.train, self.evaluation, self.device)
-        assert isinstance(self.train, Images)
-        assert isinstance(self.evaluation, Images)
-        kind = AugmentedSource if changes_images(recipe) else MemorySource
-        return kind(recipe, self.dataset, self.train, self.evaluation)
+        if isinstance(self.train, Images) and isinstance(self.evaluation, Images):
+            return _memory_source(recipe, self.dataset, self.train, self.evaluation)
+        from sweep.train.folder import FolderSource
+
+        assert not isinstance(self.train, Images)
+        assert not isinstance(self.evaluation, Images)
+        return FolderSource(recipe, self.dataset, self.train, self.evaluation, self.device)
+
+
+def _memory_source(recipe: Recipe, dataset: Dataset, train: Images, evaluation: Images) -> Source:
+    if recipe.auto_augment == "none" and not recipe.random_erase:
+        return MemorySource(recipe, dataset, train, evaluation)
+    from sweep.train.augmented import AugmentedSource
+
+    return AugmentedSource(recipe, dataset, train, evaluation)
 
 
 def model_problem(recipe: Recipe) -> Problem | None:

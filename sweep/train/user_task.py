@@ -18,6 +18,7 @@ from sweep.train.feeds import make_feed
 from sweep.train.generators import set_aside
 from sweep.train.nested import num_examples
 from sweep.train.optimizers import build_optimizer
+from sweep.train.prefetch import prefetched
 from sweep.train.trainable import AnyBatch
 
 
@@ -87,7 +88,7 @@ class UserTask:
 
     def batches(self, seed: int, num_examples: int, start: int, stop: int) -> Generator[AnyBatch, None, None]:
         """As a Trainable does."""
-        return self.train.batches(seed, num_examples, start, stop)
+        return prefetched(self.train.batches(seed, num_examples, start, stop), self.device)
 
     def warm_up_batch(self, seed: int, num_examples: int) -> AnyBatch:
         """As a Trainable does: of the first examples."""
@@ -109,7 +110,7 @@ class UserTask:
         count = 0
         with set_aside(self.device):
             model.eval()
-            for inputs, targets in self.evaluation.in_order():
+            for inputs, targets in prefetched(self.evaluation.in_order(), self.device):
                 outputs, size = model(inputs), num_examples((inputs, targets))
                 for name, function in functions.items():
                     totals[name] += size * torch.as_tensor(function(outputs, targets)).detach().double().to(self.device)

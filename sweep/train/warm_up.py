@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 
 from sweep.store.records import StageJob
 from sweep.train.batch_methods import BatchMethods
+from sweep.train.device import choose_kernels
 from sweep.train.learner import Learner
 from sweep.train.nested import head
 from sweep.train.step_values import StepValues
@@ -18,25 +20,45 @@ from sweep.train.trainable import AnyBatch, Trainable
 # Chosen: three were enough to reach the steady time.
 _NUM_STEPS = 3
 
+# The tasks that this process is warm for, each with the lengths of its epochs: they fix how large a last batch is.
+_warm: WeakKeyDictionary[Trainable, set[int]] = WeakKeyDictionary()
+
 
 def warm_up(job: StageJob, task: Trainable, model: nn.Module, values: StepValues, methods: BatchMethods) -> None:
-    """A few steps on copies, outside the clock of training; generators and weights are as before."""
+    """A few steps on copies, outside the clock of training; generators and weights are as before.
+
+    Once for a task and its epochs' length: but what is compiled is compiled for each Stage's network, and methods may
+    give each Stage images of another size.
+    """
+    if job.num_examples in _warm.get(task, ()) and not task.recipe.compile and not values.changes:
+        return
     devices = [task.device] if task.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
+        choose_kernels(task.device)
         learner = Learner(task, copy.deepcopy(model))
         for step, batch in _batches(job, task, values):
             learner.begin(task.recipe.lr, None, values.at("frozen_share", step))
             learner.learn(*methods(*batch, values, step, 0))
             learner.update()
+    _warm.setdefault(task, set()).add(job.num_examples)
 
 
 def _batches(job: StageJob, task: Trainable, values: StepValues) -> Iterator[tuple[int, AnyBatch]]:
-    """Batches, each with a step whose values it gets. What compiles needs one of every size, and set of layers."""
+    """Batches, each with a step whose values it gets: whole ones, and an epoch's last one where that is smaller."""
+    batch = task.warm_up_batch(job.seed, job.num_examples)
     for _ in range(_NUM_STEPS):
-        yield job.start_step, task.warm_up_batch(job.seed, job.num_examples)
-    if task.recipe.compile:
-        size = task.recipe.batch_size
-        batch = task.warm_up_batch(job.seed, job.num_examples)
-        for step in values.steps_of_change:
+        yield job.start_step, batch
+    rest = job.num_examples % task.recipe.batch_size
+    for step in values.steps_of_change(_what_matters(task, values)):
+        if step > job.start_step:
             yield step, batch
-            yield step, head(batch, job.num_examples % size or size)
+        if 1 < rest < job.num_examples:  # one of a single example is never trained
+            last = task.warm_up_batch(job.seed, rest)
+            yield step, head(last, rest) if task.recipe.compile else last  # of loaders it is the first, a whole one
+
+
+def _what_matters(task: Trainable, values: StepValues) -> Collection[str]:
+    """The scheduled values whose change makes a first step slow: each form compiles, and a GPU tries each size out."""
+    if task.recipe.compile:
+        return values.changes
+    return ("image_size",) if task.device.type == "cuda" else ()

@@ -12,7 +12,6 @@ sys.path.append(str(Path(__file__).parent.parent / "train"))
 
 from user_modules import HEAD, as_a_worker, write_module, write_recipe
 
-from sweep import api
 from sweep.api import plan_sweep
 from sweep.errors import MachineError, UsageError
 from sweep.recipe.schema import Recipe
@@ -324,7 +323,7 @@ def test_a_module_that_kills_its_process_is_an_error_of_the_machine(sweep, tmp_p
 
 def test_a_module_that_is_never_imported_is_given_up(tmp_path, monkeypatch):
     path = write_recipe(tmp_path, GOOD, head="while True:\n    pass\n")
-    monkeypatch.setattr(api, "ask", lambda job: ask(job, timeout_seconds=0.5))
+    monkeypatch.setattr("sweep.run.ask.ask", lambda job: ask(job, timeout_seconds=0.5))
     with pytest.raises(MachineError, match=rf"has no answer after 0.5 s while it tried out the task {path.stem}:make_"):
         plan_sweep(SweepRequest(str(path)))
 

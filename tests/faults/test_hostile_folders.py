@@ -13,7 +13,7 @@ from sweep.api import run_request
 from sweep.errors import MachineError, SweepError, UsageError
 from sweep.request import SweepRequest
 from sweep.store.catalogue import list_sweeps, read_sweep
-from sweep.store.durable import append_line, open_log
+from sweep.store.durable import append_lines, open_log
 
 FILES = ("journal.jsonl", "lock", "owner", "logs/worker-1.log")
 FOLDERS = ("logs", "states", "weights")
@@ -178,7 +178,7 @@ def test_a_sweep_is_never_set_aside_onto_a_link(place):
     assert (place / "results" / "smoke~2" / "journal.jsonl").is_file()
 
 
-@pytest.mark.parametrize("write", [lambda path: append_line(path, b"x"), open_log], ids=["append", "log"])
+@pytest.mark.parametrize("write", [lambda path: append_lines(path, b"x"), open_log], ids=["append", "log"])
 @pytest.mark.parametrize("kind", STRANGE)
 def test_nothing_is_appended_through_a_link_or_to_a_pipe(place, write, kind):
     """Even to one that came after the folder was looked at."""

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sweep.errors import RecipeError
 from sweep.plan.forest import find_branches
 from sweep.plan.stages import Plan
-from sweep.plan.timeline import Timeline
+from sweep.plan.timeline import Rates, Timeline
 from sweep.plan.values import step_values
-from sweep.recipe.schedule import SCHEDULES
+from sweep.recipe.schedule import SCHEDULES, Steps
 
 Planner = Callable[..., Plan]
 
@@ -152,6 +152,25 @@ def test_a_thousand_ratios_are_divided_in_no_time(plan: Planner) -> None:
     made = plan("0.1:10:0.01", epochs=100, batch_size=100, lr_scheduler="wsd", lr_warmup_epochs=0, method="steps")
     assert len(made.trials) == 991
     assert made.num_steps < made.num_steps_alone / 4
+
+
+@pytest.mark.parametrize("scheduler", ["steplr", "multisteplr", "wsd", "cosineannealinglr", "constantlr"])
+def test_runs_are_divided_without_computing_the_rates_that_they_share(
+    plan: Planner, monkeypatch: pytest.MonkeyPatch, scheduler: str
+) -> None:
+    num_computed = 0
+    rates_at = Timeline.rates_at
+
+    def counted(timeline: Timeline, steps: Steps) -> Rates:
+        nonlocal num_computed
+        num_computed += len(steps)
+        return rates_at(timeline, steps)
+
+    monkeypatch.setattr(Timeline, "rates_at", counted)
+    keys = {"lr_milestones": "[0.5dur]", "lr_warmup_epochs": 1, "lr_warmup_method": "linear"}
+    made = plan("0.05:2:0.05", epochs=90, batch_size=10, lr_scheduler=scheduler, min_shared_steps=1, **keys)
+    assert made.num_steps_alone > 300_000
+    assert num_computed < 40 * 100
 
 
 def test_a_warm_up_that_follows_the_run_leaves_no_plateau_even_where_it_rounds_to_nothing(plan: Planner) -> None:

@@ -283,6 +283,7 @@ def test_what_the_script_does_otherwise_with_methods_is_said() -> None:
         ({"progressive_resizing": True}, "progressive_resizing", "--set progressive_resizing=false"),
         ({"layer_freezing": True}, "layer_freezing", "--set layer_freezing=false"),
         ({"amp": "bf16"}, "amp", "--set amp=fp16, or --set amp=none"),
+        ({"amp": "auto"}, "amp", "--set amp=fp16, or --set amp=none"),
         ({"lr_scheduler": "onecyclelr"}, "lr_scheduler", None),
     ],
 )

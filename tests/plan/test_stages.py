@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
 from sweep.errors import RecipeError
-from sweep.plan.stages import Plan, Recorded
+from sweep.plan.grid import Trial
+from sweep.plan.stages import Plan, Recorded, stage_id
 from sweep.recipe.datasets import DATASETS
+from sweep.recipe.schema import Recipe
 
 Planner = Callable[..., Plan]
 
@@ -117,7 +120,7 @@ def test_what_is_missing_begins_where_there_is_a_state(plan: Planner) -> None:
         recorded = Recorded(
             final=done,
             finished=frozenset(stages.values()),
-            spans=spans_known,
+            spans={0: spans_known},
             has_state=lambda stage, step, states=states: step in states and stage == stages[0, 41],
         )
         [stage] = large.missing(recorded).stages
@@ -172,8 +175,10 @@ def test_the_plan_keeps_its_warnings(plan: Planner) -> None:
 
 PLAN_WITHOUT_TORCH = """
 import sys
+from collections import Counter
 from sweep.plan.stages import make_plan
 from sweep.recipe.datasets import DATASETS
+from sweep.recipe.schema import Recipe
 from sweep.recipe.duration import parse_ratios
 from sweep.recipe.library import load_recipe
 loaded = load_recipe(sys.argv[1])
@@ -213,3 +218,44 @@ def test_a_shared_stage_is_evaluated_where_any_of_its_trials_would_be(plan: Plan
     assert evaluated[45] == {10, 20, 30, 40, 45}
     assert evaluated[100] == {*range(10, 101, 10), 45}
     assert evaluated[200] >= {*range(10, 201, 10)}
+
+
+def test_a_recipe_is_hashed_once_a_length_however_many_seeds_there_are(
+    plan: Planner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_hashed = Counter[int]()
+    fingerprint = Recipe.fingerprint.fget
+    assert fingerprint is not None
+
+    def counted(recipe: Recipe) -> str:
+        num_hashed[num_seeds] += 1
+        return fingerprint(recipe)
+
+    monkeypatch.setattr(Recipe, "fingerprint", property(counted))
+    for num_seeds in (1, 40):
+        made = plan("0.25,0.5,1", num_seeds=num_seeds, **WSD)
+        assert len({trial.key for trial in made.missing(Recorded()).trials}) == 3 * num_seeds
+    assert num_hashed[1] == num_hashed[40]
+
+
+def test_what_another_seed_has_finished_is_not_tried_with_a_trial(
+    plan: Planner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan("0.25,0.5,0.75,1", num_seeds=5, **WSD)
+    done = [stage for stage in made.stages if stage.trial.seed == 0]
+    recorded = Recorded(
+        final=frozenset(trial.key for trial in made.trials if trial.seed == 0),
+        finished=frozenset(stage.id for stage in done),
+        spans={0: {(stage.start_step, stage.stop_step) for stage in done}},
+        has_state=lambda stage, step: True,
+    )
+    num_ids = Counter[int]()
+
+    def counted(trial: Trial, start: int, stop: int, is_end: bool) -> str:
+        num_ids[trial.seed] += 1
+        return stage_id(trial, start, stop, is_end)
+
+    monkeypatch.setattr("sweep.plan.stages.stage_id", counted)
+    left = made.missing(recorded)
+    assert left.stages == tuple(stage for stage in made.stages if stage.trial.seed != 0)
+    assert num_ids == dict.fromkeys(range(1, 5), len(done))

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sweep.plan.stages import Plan
 from sweep.plan.timeline import Timeline
+from sweep.recipe.schedule import SCHEDULES
 
 Planner = Callable[..., Plan]
 
@@ -30,6 +32,41 @@ def test_the_spans_laid_end_to_end_are_the_run(plan: Planner) -> None:
     spans = list(run.spans())
     assert [start for start, _ in spans] == [0, 65_536, 131_072]
     assert (np.concatenate([rates for _, rates in spans]) == run.rates(0, run.num_steps)).all()
+
+
+KEYS = {"lr_step_size": 3, "lr_milestones": "[0.5dur, 0.8dur]", "lr_t_0": "37ba", "lr_gamma": 0.3}
+
+
+@pytest.mark.parametrize("interval", ["step", "epoch"])
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"lr_warmup_epochs": "17ba", "lr_warmup_method": "linear"}, {"lr_warmup_epochs": 2, "lr_warmup_decay": 0.9}],
+)
+@pytest.mark.parametrize("scheduler", SCHEDULES)
+def test_the_peak_is_the_highest_rate_of_any_step(
+    plan: Planner, scheduler: str, keys: dict[str, Any], interval: str
+) -> None:
+    if scheduler == "onecyclelr":
+        keys = {"lr_div_factor": 0.5} if keys else {"lr_pct_start": 0.37}
+    for more in ({}, {"lr_min": 0.04}, {"lr_start_factor": 0.2, "lr_end_factor": 3}):
+        for run in plan(
+            "0.61,1",
+            epochs=10,
+            batch_size=90,
+            lr=0.1,
+            lr_interval=interval,
+            lr_scheduler=scheduler,
+            **KEYS | keys | more,
+        ).timelines:
+            assert run.peak == run.rates(0, run.num_steps).max()
+
+
+def test_a_peak_between_two_steps_of_one_epoch_is_that_of_the_next_epoch(plan: Planner) -> None:
+    [run] = plan(
+        "1", epochs=10, batch_size=90, lr_interval="epoch", lr_scheduler="onecyclelr", lr_pct_start=0.003
+    ).timelines
+    assert 0 < run.num_steps * 0.003 < 1 < run.lengths.steps_per_epoch
+    assert run.peak == run.rates(0, run.num_steps).max()
 
 
 def test_a_run_cut_short_ends_its_last_epoch_early(run: Timeline) -> None:

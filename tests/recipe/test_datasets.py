@@ -72,14 +72,6 @@ def test_a_file_that_is_not_whole_is_named_with_the_command_that_gets_it(
     assert problem.fix == f"get it with: sweep data get FashionMNIST --data-path {tmp_path}"
 
 
-def test_files_that_would_be_read_in_their_place_are_a_problem(dataset, folder, tmp_path):
-    (folder.parent / "processed").mkdir()
-    (folder.parent / "processed" / "training.pt").write_bytes(b"something else")
-    [problem] = dataset.problems(tmp_path)
-    assert (problem.message, problem.fix) == ("is read in place of the files that are checked", "remove it")
-    assert problem.where.endswith("training.pt")
-
-
 def test_the_digits_that_are_installed_are_whole(tmp_path):
     assert DATASETS["digits"].problems(tmp_path) == []
 

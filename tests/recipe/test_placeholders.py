@@ -172,6 +172,10 @@ def problems(tmp_path, monkeypatch):
         ("command: t {epochs} {lr_t_0}", "{lr_t_0}: the recipe does not set lr_t_0"),
         ("command: t {epochs} {clip_grad_norm}", "{clip_grad_norm}: the recipe does not set clip_grad_norm"),
         ("command: t {epochs}\nmethod: steps", "method: a command is scaled by epochs"),
+        (
+            "command: t {epochs} {amp}\namp: auto",
+            "amp: auto is chosen for the tool's own loop: write none, bf16 or fp16",
+        ),
         ("command: t {epochs}\nlr_step_size: 100ba", "lr_step_size: a command counts epochs: write 5 or '0.2dur'"),
         ("command: t {epochs}\nresume_args: --resume", "resume_args: the command does not use {output_dir}"),
         ("command: t {epochs}\nresume_args: '{nope}'", "resume_args: unknown placeholder {nope}"),

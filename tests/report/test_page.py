@@ -17,6 +17,7 @@ from sweep.report.findings import Findings
 from sweep.report.page import check_page, page, write_page
 from sweep.report.verdict import verdict_text
 from sweep.store.history import History
+from sweep.store.records import ChosenPrecision
 
 Maker = Callable[..., History]
 TRIALS = [a_trial(ratio, seed) for ratio in ("0.25", "0.5", "1.0") for seed in range(2)]
@@ -148,6 +149,13 @@ def test_a_sweep_of_which_nothing_finished_has_a_page(history_of: Maker) -> None
     shown = Page(page(Findings.of_history(history_of(a_start(TRIALS)))))
     assert "no trial has finished yet" in shown.all("p")
     assert set(shown.charts) == {"curve", "rates"}
+
+
+def test_what_amp_auto_came_to_is_told_with_its_reason(history_of: Maker) -> None:
+    chosen = ChosenPrecision(amp="none", why="a batch is too small")
+    there = {"environment": ENVIRONMENT.model_copy(update={"precision": chosen})}
+    shown = Page(page(Findings.of_history(history_of(a_start(TRIALS, **there)))))
+    assert shown.all("dd")[shown.all("dt").index("amp: auto")] == "none: a batch is too small"
 
 
 @pytest.fixture

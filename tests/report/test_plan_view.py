@@ -52,6 +52,18 @@ def test_the_numbers_of_trials_and_steps_stand_below() -> None:
     assert plan_grid(a_plan("0.5,1", 3, lr_step_size=4)).notes[1].startswith("steps: 900, none shared: ")
 
 
+@pytest.mark.parametrize(("instructions", "here"), [("avx512_bf16", "avx512_bf16"), (None, "this one is not known to")])
+def test_what_amp_auto_will_be_decided_by_is_said(
+    instructions: str | None, here: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.report.plan_view.bf16_instructions", lambda: instructions)
+    assert plan_grid(a_plan("1", amp="auto")).notes[-1] == (
+        "amp: auto is decided where it trains: bf16 on a GPU or, with large enough batches, on a processor that "
+        f"computes in it ({here})"
+    )
+    assert "amp" not in "".join(plan_grid(a_plan("1", amp="bf16")).notes)
+
+
 def test_every_decay_is_listed_in_the_runs_own_epochs() -> None:
     plan = a_plan("0.5,1", lr_scheduler="multisteplr", lr_milestones=[10, 15])
     assert "5, 7.5" in drawn(plan)

@@ -9,6 +9,7 @@ from sweep.errors import Outcome
 from sweep.report.grid import Grid, draw
 from sweep.report.screen import Screen
 from sweep.store.history import History
+from sweep.store.records import ChosenPrecision
 
 Maker = Callable[..., History]
 HALVES = [a_trial("0.5", seed) for seed in range(3)]
@@ -54,6 +55,13 @@ def test_where_it_was_trained_stands_below(history_of: Maker) -> None:
     there = {"environment": ENVIRONMENT.model_copy(update={"threads": 2})}
     view = table_of(history_of(a_start([WHOLE], **there), finished(WHOLE).model_copy(update=there)))
     assert note(view, "recipe mine (").endswith("cpu (Some CPU), 2 threads, torch 2.6.0")
+
+
+def test_what_amp_auto_came_to_stands_below(history_of: Maker) -> None:
+    chosen = ChosenPrecision(amp="bf16", why="the processor computes in it")
+    there = {"environment": ENVIRONMENT.model_copy(update={"precision": chosen})}
+    view = table_of(history_of(a_start([WHOLE], **there), finished(WHOLE).model_copy(update=there)))
+    assert note(view, "recipe mine (").endswith("cpu (Some CPU), 1 thread, torch 2.6.0, amp: auto is bf16")
 
 
 def test_a_trial_of_another_set_up_is_marked_and_the_note_says_what_it_is_not_good_for(history_of: Maker) -> None:

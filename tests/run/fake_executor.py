@@ -6,7 +6,7 @@ from pathlib import Path
 from sweep.api import run_request
 from sweep.errors import MachineError, Outcome
 from sweep.request import SweepRequest
-from sweep.run.messages import Orphaned, StageDone
+from sweep.run.messages import Orphaned, Probed, StageDone
 from sweep.store.records import Environment, Evaluations, Measurement
 from sweep.store.states import Origin, StageStates
 from sweep.store.workspace import Workspace
@@ -41,15 +41,27 @@ def measured(job):
 
 
 class FakeExecutor:
-    """Finishes every Stage, but for those, by their end and seed, that are told to end otherwise. Keeps states as it
-    is asked to; `loses` are the ends of Stages whose state is lost as often as this says."""
+    """Finishes every Stage, but for those, by their end and seed, that are told to end otherwise: one after the other,
+    or all that were submitted together. Keeps states as it is asked to; `loses` are the ends of Stages whose state is
+    lost as often as this says."""
 
-    def __init__(self, capacity=1, endings=None, environment=ENVIRONMENT, on_receive=lambda: None, loses=None):
+    def __init__(
+        self,
+        capacity=1,
+        endings=None,
+        environment=ENVIRONMENT,
+        on_receive=lambda: None,
+        loses=None,
+        probes=lambda num_workers: [Probed(step_seconds=1.0)] * num_workers,
+        answers_together=False,
+    ):
         self.capacity = capacity
         self.endings = endings or {}
         self.environment = environment
         self.on_receive = on_receive
         self.loses = loses or {}
+        self.probes = probes
+        self.answers_together = answers_together
         self.submitted = []
         self.prepared = []
         self.most_at_once = 0
@@ -71,6 +83,12 @@ class FakeExecutor:
             raise self.environment
         return self.environment
 
+    def probe(self, job, num_workers, stop):
+        return self.probes(num_workers)
+
+    def keep(self, num_workers):
+        self.capacity = num_workers
+
     def submit(self, job):
         self.submitted.append(job)
         self.waiting.append(job)
@@ -80,6 +98,8 @@ class FakeExecutor:
         self.was_asked_to_stop = True
 
     def receive(self, timeout_seconds):
+        if timeout_seconds == 0 and not self.answers_together:
+            return None
         self.on_receive()
         if not self.waiting:
             return None

@@ -15,16 +15,17 @@ from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
 from sweep.run.executors.local import LocalExecutor
 from sweep.run.ledger import stage_job
-from sweep.run.messages import Noted, Progressed, StageDone
+from sweep.run.messages import Noted, Probed, Progressed, StageDone
 from sweep.run.placement import Placement
 from sweep.run.stop import StopRequest
-from sweep.store.records import PrepareJob
+from sweep.store.records import PrepareJob, ProbeJob
 from sweep.store.states import StageStates
 from sweep.store.workspace import Workspace
 from sweep.train.keeper import origin_of
 
 ONE_JOB = Placement(jobs=1, threads=1)
 TWO_JOBS = Placement(jobs=2, threads=1)
+KILLED = "crashed (SIGKILL; perhaps out of host memory)"
 
 
 def prepare_job(*settings, recipe="smoke"):
@@ -176,6 +177,50 @@ def test_of_two_jobs_a_lost_one_leaves_the_other_alone(jobs, tmp_path):
         assert outcomes == {jobs[0].stage: Outcome.CRASHED, jobs[1].stage: Outcome.FINISHED}
         executor.submit(jobs[0])
         assert answer(executor)[0].outcome is Outcome.FINISHED
+
+
+def test_workers_that_were_timed_beside_each_other_train_as_if_they_had_not_been(jobs, tmp_path):
+    """And those that are let go are gone; one that dies over it says so."""
+    probe = ProbeJob(like=jobs[0], seconds=0.01)
+    with LocalExecutor(Workspace(tmp_path), TWO_JOBS) as executor:
+        executor.prepare(PREPARE, StopRequest())
+        for num_workers in (1, 2, 1):
+            answers = executor.probe(probe, num_workers, StopRequest())
+            assert [probed.step_seconds > 0 for probed in answers] == [True] * num_workers
+        leaving = executor._seats[1]._child.process
+        executor.keep(1)
+        assert (executor.capacity, leaving.returncode) == (1, 0)
+        executor.submit(jobs[0])
+        done, _ = answer(executor)
+        os.kill(worker_of(executor), signal.SIGKILL)
+        assert executor.probe(probe, 1, StopRequest()) == [Probed(reason="a worker " + KILLED)]
+        executor.submit(jobs[0])  # in one that replaces it
+        assert answer(executor)[0].measurement.weights_sha256 == done.measurement.weights_sha256
+    with InlineExecutor() as other:
+        other.prepare(PREPARE, StopRequest())
+        other.submit(jobs[0])
+        assert answer(other)[0].measurement.weights_sha256 == done.measurement.weights_sha256
+
+
+def test_a_probe_that_fails_says_why_and_the_stage_trains(executor, jobs):
+    executor.prepare(PREPARE, StopRequest())
+    broken = ProbeJob(like=jobs[0].model_copy(update={"rates": ""}), seconds=0.0)
+    [probed] = executor.probe(broken, 1, StopRequest())
+    assert probed.step_seconds is None
+    assert "IndexError" in probed.reason
+    executor.submit(jobs[0])
+    assert answer(executor)[0].outcome is Outcome.FINISHED
+
+
+def test_ctrl_c_is_heard_while_workers_are_timed(jobs, tmp_path):
+    stop = StopRequest()
+    with LocalExecutor(Workspace(tmp_path), ONE_JOB) as executor:
+        executor.prepare(PREPARE, stop)
+        worker = executor._seats[0]._child.process
+        stop.signal_number = signal.SIGINT
+        with pytest.raises(Interrupted):
+            executor.probe(ProbeJob(like=jobs[0], seconds=1e6), 1, stop)
+    assert worker.returncode is not None
 
 
 def worker_of(executor):

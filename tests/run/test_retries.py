@@ -41,6 +41,14 @@ def test_attempts_are_counted_on_from_what_the_journal_says():
     assert (retries.attempt("a"), retries.attempt("b")) == (4, 1)
 
 
+def test_an_attempt_is_counted_once_whether_its_record_is_entered_or_not():
+    history = History((), {}, ())
+    retries = Retries(1, history)
+    history.add(StageRecord(stage="a", attempt=1, outcome=Outcome.CRASHED, reason="x"))
+    retries.note(crashed("a"))
+    assert retries.attempt("a") == 2
+
+
 @pytest.mark.parametrize("outcome", [Outcome.CRASHED, Outcome.STALLED])
 def test_three_stages_whose_first_attempts_end_alike_are_a_cause_to_stop(outcome):
     retries = Retries(1, NOTHING)

@@ -9,6 +9,7 @@ from fake_executor import ENVIRONMENT, FakeExecutor, begin, lengths_and_seeds, r
 from sweep.api import plan_sweep, run_request
 from sweep.errors import MachineError, Outcome, Problem, SweepError, UsageError
 from sweep.events import Noticed, Progress, StageEnded, StageStarted, SweepEnded, SweepStarted, TrialEnded
+from sweep.plan.stages import Recorded
 from sweep.request import SweepRequest
 from sweep.run.messages import Progressed
 from sweep.run.stop import StopRequest
@@ -205,9 +206,10 @@ def test_a_third_signal_is_for_a_sweep_that_looks_at_none():
 
 def test_a_sweep_that_goes_on_says_what_is_done_and_what_was_interrupted(tmp_path):
     run(tmp_path, FakeExecutor(), ratios="0.5")
-    plan = plan_sweep(SweepRequest(recipe="smoke", ratios="0.5,0.75,1.0"))
-    unfinished = [n for n, stage in enumerate(plan.stages) if stage.stop_step != 92]
-    begin(tmp_path, plan, unfinished[0])
+    whole = plan_sweep(SweepRequest(recipe="smoke", ratios="0.5,0.75,1.0"))
+    done = frozenset(trial.key for trial in whole.trials if trial.timeline.num_steps == 92)
+    plan = whole.missing(Recorded(final=done))
+    begin(tmp_path, plan, 0)
     events = []
     run(tmp_path, FakeExecutor(), events.append, ratios="0.5,0.75,1.0")
     [started] = [event for event in events if isinstance(event, SweepStarted)]
@@ -216,8 +218,8 @@ def test_a_sweep_that_goes_on_says_what_is_done_and_what_was_interrupted(tmp_pat
     assert started.num_steps == 138 + 184 - 2 * 5
     begun = {event.stage: event.steps_done for event in events if isinstance(event, StageStarted)}
     # … unless the one that it is of is done by then.
-    assert begun == {plan.stages[unfinished[0]].id: 5, plan.stages[unfinished[1]].id: 0}
-    other = StageStates(tmp_path / "smoke" / "states" / plan.stages[unfinished[0]].id)
+    assert begun == {plan.stages[0].id: 5, plan.stages[1].id: 0}
+    other = StageStates(tmp_path / "smoke" / "states" / plan.stages[0].id)
     assert not other.is_begun
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sweep.errors import MachineError
 from sweep.store import durable
-from sweep.store.durable import append_line, make_folder, open_log, rename, replacing, write_bytes
+from sweep.store.durable import append_lines, make_folder, open_log, rename, replacing, write_bytes
 
 
 def failing(number: int) -> Callable[..., Any]:
@@ -74,15 +74,32 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_no_other(
 
 def test_lines_are_appended_in_order(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    append_line(path, b"one")
-    append_line(path, b"two")
+    append_lines(path, b"one")
+    append_lines(path, b"two")
     assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_lines_that_are_appended_together_cost_one_fsync_and_are_all_taken_back_where_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal"
+    append_lines(path, b"one")
+    synced: list[bytes] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(durable.os, "fsync", lambda descriptor: synced.append(path.read_bytes()))
+        append_lines(path, b"two", b"three")
+    assert synced == [b"one\ntwo\nthree\n"]
+    with monkeypatch.context() as patched:
+        patched.setattr(durable.os, "fsync", failing(errno.ENOSPC))
+        with pytest.raises(MachineError, match="disk full"):
+            append_lines(path, b"four", b"five")
+    assert path.read_bytes() == b"one\ntwo\nthree\n"
 
 
 def test_a_torn_last_line_is_ended_before_the_next(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.write_bytes(b"one\ntw")
-    append_line(path, b"three")
+    append_lines(path, b"three")
     assert path.read_bytes() == b"one\ntw\nthree\n"
 
 
@@ -97,30 +114,30 @@ def test_an_append_is_synced_before_it_returns(tmp_path: Path, monkeypatch: pyte
         synced(descriptor)
 
     monkeypatch.setattr(durable.os, "fsync", fsync)
-    append_line(path, b"one")
+    append_lines(path, b"one")
     assert on_disk == [(True, b"one\n"), (False, b"one\n")]  # the file, and its new name in the folder
-    append_line(path, b"two")
+    append_lines(path, b"two")
     assert on_disk[2:] == [(True, b"one\ntwo\n")]
 
 
 def test_a_full_disk_loses_no_line_that_was_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "journal"
-    append_line(path, b"one")
+    append_lines(path, b"one")
     with monkeypatch.context() as patched:
         patched.setattr(durable.os, "fsync", failing(errno.ENOSPC))
         with pytest.raises(MachineError) as caught:
-            append_line(path, b"two")
+            append_lines(path, b"two")
     assert caught.value.exit_code == 3
     assert str(path) in str(caught.value)
     assert f"disk full: needs about 1 MB in {tmp_path}; nothing lost" in str(caught.value)
     assert path.read_bytes() == b"one\n"
-    append_line(path, b"three")
+    append_lines(path, b"three")
     assert path.read_bytes() == b"one\nthree\n"
 
 
 def test_a_write_that_the_disk_refuses_is_explained() -> None:
     with pytest.raises(MachineError, match=r"/dev/full: disk full: needs about 1 MB in /dev; nothing lost"):
-        append_line(Path("/dev/full"), b"one")
+        append_lines(Path("/dev/full"), b"one")
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
@@ -132,7 +149,7 @@ def test_what_a_full_disk_needs_is_what_was_to_be_written(
     what = {errno.ENOSPC: "disk full", errno.EDQUOT: "disk quota used up"}[number]
     for write in (
         lambda: write_bytes(tmp_path / "a", bytes(num_bytes)),
-        lambda: append_line(tmp_path / "b", bytes(num_bytes)),
+        lambda: append_lines(tmp_path / "b", bytes(num_bytes)),
     ):
         with pytest.raises(MachineError, match=f"{what}: needs about {said} in {tmp_path}; nothing lost"):
             write()
@@ -155,16 +172,16 @@ def test_a_part_of_a_line_that_a_disk_still_takes_is_taken_back(
     with monkeypatch.context() as patched:
         patched.setattr(durable.os, "write", write)
         with pytest.raises(MachineError, match="disk full"):
-            append_line(path, b"three")
+            append_lines(path, b"three")
     assert path.read_bytes() == b"one\ntw"
-    append_line(path, b"three")
+    append_lines(path, b"three")
     assert path.read_bytes() == b"one\ntw\nthree\n"
 
 
 @pytest.mark.parametrize(
     "write",
     [
-        lambda path: append_line(path / "journal", b"one"),
+        lambda path: append_lines(path / "journal", b"one"),
         lambda path: make_folder(path),
         lambda path: make_folder(path / "below"),
         lambda path: open_log(path / "logs" / "worker.log"),

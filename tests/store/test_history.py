@@ -49,7 +49,7 @@ def test_a_trial_asked_for_by_another_ratio_is_the_same_trial(history_of: Maker)
 def test_a_retry_that_finishes_counts(history_of: Maker) -> None:
     history = history_of(a_start([HALF]), ended(HALF), finished(HALF, accuracy=0.75, attempt=2))
     assert history.results[0].accuracy == 0.75
-    assert history.next_attempt(HALF.stages[0]) == 3
+    assert history.stages[HALF.stages[0]].attempt == 2
 
 
 def test_the_latest_of_several_failures_counts(history_of: Maker) -> None:
@@ -58,7 +58,7 @@ def test_the_latest_of_several_failures_counts(history_of: Maker) -> None:
     )
     (result,) = history.results
     assert (result.outcome, result.reason, result.accuracy) == (Outcome.INTERRUPTED, "second", None)
-    assert history.next_attempt(HALF.stages[0]) == 3
+    assert history.stages[HALF.stages[0]].attempt == 2
 
 
 def test_a_finished_record_is_never_displaced(history_of: Maker) -> None:
@@ -74,7 +74,6 @@ def test_what_finished_or_diverged_is_not_trained_again(history_of: Maker, outco
     history = history_of(a_start([HALF]), record)
     assert history.is_final(HALF.stages[0]) == (outcome in (Outcome.FINISHED, Outcome.DIVERGED))
     assert not history.is_final("never heard of")
-    assert history.next_attempt("never heard of") == 1
 
 
 def test_a_trial_costs_the_sum_of_the_stages_on_its_path(history_of: Maker) -> None:
@@ -283,3 +282,14 @@ def test_where_a_trial_was_trained_is_said(history_of: Maker) -> None:
     elsewhere = ENVIRONMENT.model_copy(update={"device_name": "Another CPU"})
     record = finished(HALF).model_copy(update={"environment": elsewhere})
     assert history_of(a_start([HALF]), record).results[0].environment == elsewhere
+
+
+def test_a_record_is_entered_without_a_copy_of_the_others_and_what_they_make_is_made_anew(history_of: Maker) -> None:
+    history = history_of(a_start([HALF, WHOLE]), finished(HALF))
+    stages, attempts = history.stages, history.attempts
+    assert [result.outcome for result in history.results] == [Outcome.FINISHED, Outcome.MISSING]
+    history.add(finished(WHOLE))
+    assert history.stages is stages
+    assert history.attempts is attempts
+    assert len(stages) == len(attempts) == 2
+    assert [result.outcome for result in history.results] == [Outcome.FINISHED, Outcome.FINISHED]

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from histories import ENVIRONMENT, RECIPE, a_start, a_trial, ended, finished
@@ -6,6 +6,7 @@ from histories import ENVIRONMENT, RECIPE, a_start, a_trial, ended, finished
 from sweep.errors import UsageError
 from sweep.recipe.schema import Recipe
 from sweep.store.identity import check_environment, check_recipe, mixed_stages
+from sweep.store.records import ChosenPrecision, Environment
 
 START = a_start([a_trial()])
 
@@ -42,6 +43,18 @@ def test_other_code_of_a_task_is_another_set_up() -> None:
     assert check_environment(first, ENVIRONMENT, "results/mine", allow_mixed=True) == [
         "the task's code was abababababab, now not there"
     ]
+
+
+def test_another_choice_of_precision_is_another_set_up() -> None:
+    def chosen(amp: Literal["bf16", "none"], why: str = "") -> Environment:
+        return ENVIRONMENT.model_copy(update={"precision": ChosenPrecision(amp=amp, why=why)})
+
+    first = START.model_copy(update={"environment": chosen("bf16")})
+    check_environment(first, chosen("bf16", "for another reason"), "results/mine")
+    with pytest.raises(UsageError, match=r"another set-up: amp: auto was bf16, now none .*--allow-mixed"):
+        check_environment(first, chosen("none"), "results/mine")
+    trained = finished(a_trial()).model_copy(update={"environment": chosen("none")})
+    assert mixed_stages([first, trained]) == {trained.stage: ("amp: auto was bf16, now none",)}
 
 
 def test_another_recipe_is_refused_with_each_key_that_differs() -> None:

@@ -12,7 +12,9 @@ from sweep.store.history import read_history
 from sweep.store.journal import Replay, append, replay
 from sweep.store.records import FORMAT, StageRecord, StartRecord
 
-GOLDEN = {number: Path(__file__).parents[1] / "golden" / f"journal-format-{number}.jsonl" for number in (1, 2, 3, 4, 5)}
+GOLDEN = {
+    number: Path(__file__).parents[1] / "golden" / f"journal-format-{number}.jsonl" for number in range(1, FORMAT + 1)
+}
 HALF, WHOLE, TWICE = a_trial("0.5"), a_trial("1.0"), a_trial("2.0")
 RECORDS = (a_start([HALF, WHOLE]), finished(WHOLE), ended(HALF), finished(HALF, attempt=2))
 SHORT = (a_start([], recipe={}), ended(HALF))
@@ -116,6 +118,17 @@ def test_whatever_a_byte_becomes_no_other_record_is_lost(journal: Path, byte: by
         check_loss(line, found, SHORT)
 
 
+def test_a_cut_at_any_byte_of_what_is_appended_together_loses_nothing_from_before_it(journal: Path) -> None:
+    append(journal, RECORDS[0])
+    acknowledged = journal.stat().st_size
+    append(journal, *RECORDS[1:])
+    for cut in range(journal.stat().st_size, acknowledged - 1, -1):
+        os.truncate(journal, cut)
+        found = replay(journal).records
+        assert found == RECORDS[: len(found)], cut
+        assert len(found) >= 1, cut
+
+
 def test_an_altered_newline_costs_neither_of_the_records_it_joins(journal: Path) -> None:
     write_journal(journal, *RECORDS)
     lines = journal.read_bytes().splitlines()
@@ -183,6 +196,8 @@ def test_a_journal_of_every_format_reads(number: int) -> None:
     assert (quarter.train_seconds, quarter.images, quarter.log) == (12.5, 3200, "logs/worker-1.log")
     assert quarter.environment is not None
     assert (quarter.environment.torch, quarter.environment.threads) == ("2.6.0", 1)
+    chosen = quarter.environment.precision
+    assert (chosen and chosen.amp) == ("bf16" if number >= 6 else None)
     assert half.reason == "diverged at step 17"
     measured = history.stages["epochs-50-0"].measurement
     assert measured is not None
@@ -205,5 +220,7 @@ def test_a_journal_of_every_format_reads(number: int) -> None:
 
 
 def test_the_format_of_now_is_written_byte_for_byte(journal: Path) -> None:
-    write_journal(journal, *replay(GOLDEN[FORMAT]).records)
+    first, *others = replay(GOLDEN[FORMAT]).records
+    append(journal, first)
+    append(journal, *others)
     assert journal.read_bytes() == GOLDEN[FORMAT].read_bytes()

@@ -35,7 +35,8 @@ class PlainRun:
 
 def train_plainly(recipe: Recipe, data: Data, rates: list[float], seed: int, num_examples: int) -> PlainRun:
     """Train one step for each rate; stops after the first loss that is not finite."""
-    model = build_model(recipe.model, 1, 10, seed)
+    layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+    model = build_model(recipe.model, 1, 10, seed).to(memory_format=layout)
     model.train()
     optimizer = plain_optimizer(recipe, model)
     padding, labels = recipe.random_crop_padding, data.train.labels
@@ -51,7 +52,7 @@ def train_plainly(recipe: Recipe, data: Data, rates: list[float], seed: int, num
                 break
             batch = order[first : first + recipe.batch_size]
             pixels = [cut_out(frames[i], padding, top[i], left[i], mirrored[i]) for i in batch]
-            images = plain_normalised(torch.stack(pixels))
+            images = plain_normalised(torch.stack(pixels)).contiguous(memory_format=layout)
             optimizer.param_groups[0]["lr"] = rates[len(losses)]
             optimizer.zero_grad()
             loss = cross_entropy(model(images), labels[batch], label_smoothing=recipe.label_smoothing)

@@ -33,9 +33,20 @@ def test_every_form_of_a_step_is_warmed_up():
     }
 
 
-def test_without_compiling_three_whole_batches_are_enough():
-    batches = list(_batches(smoke_job(), smoke_task(), StepValues.of(smoke_job())))
-    assert [(step, len(labels)) for step, (_, labels) in batches] == [(0, 64)] * 3
+def test_a_gpu_is_warmed_up_with_every_size(monkeypatch):
+    job, task = compiled_job(), smoke_task(*COMPILED[1:])
+    monkeypatch.setattr(task, "device", torch.device("cuda"))
+    batches = list(_batches(job, task, StepValues.of(job)))
+    assert [(step, len(labels)) for step, (_, labels) in batches] == [*[(0, 500)] * 3, (0, 442), (4, 500), (4, 442)]
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes"), [(64, [64, 64, 64, 34]), (103, [103] * 3), (2000, [1442] * 3)], ids=["some", "none left", "one"]
+)
+def test_else_three_whole_batches_and_the_last_one_of_an_epoch_are_enough(size, sizes):
+    settings = (f"batch_size={size}",)
+    batches = list(_batches(smoke_job(*settings), smoke_task(*settings), StepValues.of(smoke_job(*settings))))
+    assert [(step, len(labels)) for step, (_, labels) in batches] == [(0, size) for size in sizes]
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Data: every random choice is a function of (seed, epoch, example), and of nothing else."""
 
 import hashlib
+import math
 import pickle
 import random
 from collections import defaultdict
@@ -22,6 +23,7 @@ from sweep.recipe.library import load_recipe, parse_settings
 from sweep.run.executors.inline import InlineExecutor
 from sweep.run.stop import StopRequest
 from sweep.store.records import PrepareJob
+from sweep.train import data
 from sweep.train.data import Augmenter, Images, Normaliser, draw_augmentation, epoch_order, subset
 from sweep.train.loading import load_images
 from sweep.train.task import Data, ImageTask
@@ -170,6 +172,25 @@ def test_batches_that_start_anywhere_are_those_that_a_run_from_the_start_comes_t
         for (images, labels), (expected, expected_labels) in zip(part, whole[start:stop], strict=True):
             assert torch.equal(images, expected)
             assert torch.equal(labels, expected_labels)
+
+
+@pytest.mark.parametrize("at_once", [1, 3 * 64 * 256, 2**30])
+def test_batches_are_the_same_however_many_are_made_at_once(monkeypatch, at_once):
+    source = smoke_task("hflip_prob=0.5", "random_crop_padding=2").source
+    expected = [source.batch(part, draws) for _, part, draws in source.parts(3, 1000, 5, 35)]
+    made = []
+    batch = source.batch
+    monkeypatch.setattr(source, "batch", lambda examples, draws: made.append(len(examples)) or batch(examples, draws))
+    monkeypatch.setattr(data, "_BYTES_AT_ONCE", at_once)
+    for (images, labels), (alone, labels_alone) in zip(source.batches(3, 1000, 5, 35), expected, strict=True):
+        assert torch.equal(images, alone)
+        assert torch.equal(labels, labels_alone)
+    assert len(made) == {1: 30, 3 * 64 * 256: 4 + 6 + 1, 2**30: 3}[at_once]
+
+
+@pytest.mark.parametrize("name", [name for name, dataset in DATASETS.items() if not dataset.image_files])
+def test_every_image_of_a_dataset_in_memory_begins_as_aligned_as_the_first(name):
+    assert math.prod(DATASETS[name].shape) * torch.float32.itemsize % 64 == 0
 
 
 @pytest.mark.parametrize(("num_examples", "size"), [(1000, 64), (40, 40)])

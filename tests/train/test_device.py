@@ -10,7 +10,7 @@ from sweep.errors import MachineError
 from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
 from sweep.store.records import Environment
-from sweep.train.device import choose_device, read_environment, set_threads
+from sweep.train.device import choose_device, choose_kernels, read_environment, set_threads
 from sweep.train.task import Data, ImageTask
 
 
@@ -60,7 +60,7 @@ def test_a_sweep_on_a_device_that_is_not_there_ends_before_it_trains(gpus, tmp_p
 def test_the_environment_says_what_is_trained_with():
     set_threads(1)
     environment = read_environment(CPU)
-    of_others = {"git_commit", "code_sha256", "data_sha256"}
+    of_others = {"git_commit", "code_sha256", "data_sha256", "precision"}
     assert set(environment.model_dump(exclude_none=True)) == set(Environment.model_fields) - of_others
     assert all(environment.model_dump(exclude=of_others).values())
     assert (environment.torch, environment.python) == (torch.__version__, platform.python_version())
@@ -72,6 +72,14 @@ def test_the_environment_tells_the_threads_that_were_set():
     assert read_environment(CPU).threads == 2
     set_threads(1)
     assert read_environment(CPU).threads == 1
+
+
+def test_only_a_gpu_is_to_try_algorithms_out(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    choose_kernels(CPU)
+    assert not torch.backends.cudnn.benchmark
+    choose_kernels(torch.device("cuda"))
+    assert torch.backends.cudnn.benchmark
 
 
 @pytest.mark.gpu

@@ -17,6 +17,7 @@ from interrupted_stages import train_in_parts
 from PIL import Image
 from small_folder import CLASSES, SMALL, small_recipe, write_folder
 from small_stages import CPU
+from torchvision.datasets.folder import pil_loader
 from torchvision.transforms import v2
 
 from sweep.errors import Outcome, RecipeError
@@ -27,7 +28,7 @@ from sweep.run.stop import StopRequest
 from sweep.store.records import PrepareJob, StageJob, encode_rates
 from sweep.train.data import epoch_order
 from sweep.train.device import set_threads
-from sweep.train.folder import find_image_files
+from sweep.train.folder import find_image_files, read_rgb
 from sweep.train.task import Data, ImageTask
 
 STEPS_PER_EPOCH = 4  # of 20 images: 6, 6, 6 and 2
@@ -99,6 +100,17 @@ def test_an_image_is_cropped_mirrored_and_normalised_by_torchvision_with_its_own
             pixels = transform(Image.open(files.path(example)).convert("RGB")).float()
         mean, sd = (torch.tensor(values).view(3, 1, 1) for values in (SMALL.pixel_mean, SMALL.pixel_sd))
         assert torch.equal(image, (pixels - mean) / sd)
+
+
+def test_an_image_in_colour_is_read_as_torchvision_reads_it_and_copied_no_more(whole_folder, monkeypatch):
+    files, _ = find_image_files(SMALL, whole_folder)
+    theirs = [np.asarray(pil_loader(files.path(example))) for example in (1, 0)]
+    converted = []
+    convert = Image.Image.convert
+    monkeypatch.setattr(Image.Image, "convert", lambda image, *mode: converted.append(mode) or convert(image, *mode))
+    for example, expected, num_converted in ((1, theirs[0], 0), (0, theirs[1], 1)):  # in colour, and grey
+        assert np.array_equal(np.asarray(read_rgb(files.path(example))), expected)
+        assert len(converted) == num_converted
 
 
 @pytest.mark.parametrize("method", ["epochs", "steps", "samples", "subset"])

@@ -31,4 +31,5 @@ def test_a_value_holds_up_to_the_next():
     assert [values.at("image_size", step) for step in range(30, 34)] == [4.0, 4.0, 6.0, 6.0]
     assert [values.at("mixup", step) for step in range(30, 34)] == [1.0] * 4
     assert values.at("frozen_share", 30) is None
-    assert values.steps_of_change == [30, 32]
+    assert values.steps_of_change(values.changes) == [30, 32]
+    assert values.steps_of_change([]) == values.steps_of_change(["unknown"]) == [30]

@@ -26,10 +26,10 @@ def swa_job(**fields):
 
 
 def test_the_pass_is_training_time_and_reads_an_epoch_of_data(hands):
-    """23 batches and the order and the draws of their epoch; what it takes on the way is nothing here."""
+    """The batches, the order and the draws of an epoch; what it takes on the way is nothing here."""
     without = train(swa_job(swa_steps=()), slowed(smoke_task(*SWA), hands)).measurement
     measured = train(swa_job(), slowed(smoke_task(*SWA), hands)).measurement
-    an_epoch = 0.125 + 0.25 + 23
+    an_epoch = 0.125 + 0.25 + 1
     assert measured.data_wait_seconds == without.data_wait_seconds + an_epoch
     assert measured.train_seconds == without.train_seconds + an_epoch
     assert measured.eval_seconds == without.eval_seconds

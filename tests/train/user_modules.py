@@ -77,7 +77,7 @@ def as_a_worker():
     before = set(sys.modules)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", list(sys.path))
-        patch.setattr(api, "ask", ask_here)
+        patch.setattr("sweep.run.ask.ask", ask_here)
         yield patch
     for name in set(sys.modules) - before:
         if name.startswith("module_of_a_test"):

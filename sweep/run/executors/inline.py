@@ -6,10 +6,10 @@ import os
 from collections import deque
 from typing import Self
 
-from sweep.run.messages import Message, Prepared, Said
+from sweep.run.messages import Message, Prepared, Probed, Said
 from sweep.run.stop import StopRequest
 from sweep.run.worker import Worker
-from sweep.store.records import Environment, PrepareJob, StageJob
+from sweep.store.records import Environment, PrepareJob, ProbeJob, StageJob
 
 
 class InlineExecutor:
@@ -33,6 +33,15 @@ class InlineExecutor:
         assert isinstance(prepared, Prepared)
         return prepared.raise_any()
 
+    def probe(self, job: ProbeJob, num_workers: int, stop: StopRequest) -> list[Probed]:
+        self._worker.do(job)
+        probed = self._said.popleft()
+        assert isinstance(probed, Probed)
+        return [probed]
+
+    def keep(self, num_workers: int) -> None:
+        pass  # it has one
+
     def submit(self, job: StageJob) -> None:
         self._worker.do(job)
 
@@ -41,5 +50,5 @@ class InlineExecutor:
 
     def receive(self, timeout_seconds: float) -> Said | None:
         message = self._said.popleft() if self._said else None
-        assert not isinstance(message, Prepared)
+        assert not isinstance(message, Prepared | Probed)
         return message

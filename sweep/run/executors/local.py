@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from multiprocessing.connection import wait
 from typing import Self
 
 from sweep.clock import Stopwatch
 from sweep.run.executors.seat import SECONDS_TO_LEAVE, Seat
-from sweep.run.messages import Said
+from sweep.run.messages import Probed, Said
 from sweep.run.placement import Placement
 from sweep.run.stop import StopRequest
-from sweep.store.records import Environment, PrepareJob, StageJob
+from sweep.store.records import Environment, PrepareJob, ProbeJob, StageJob
 from sweep.store.workspace import Workspace
 
-# How soon Ctrl-C is noticed while Workers start.
+# How soon Ctrl-C is noticed while Workers start, or try out how fast they are.
 _SECONDS_BETWEEN_LOOKS = 0.1
 
 
@@ -24,19 +23,14 @@ class LocalExecutor:
 
     def __init__(self, workspace: Workspace, placement: Placement, stall_timeout: float | None = None) -> None:
         self._seats = [
-            Seat(workspace, number, environment, stall_timeout)
-            for number, environment in enumerate(_environments(placement), start=1)
+            Seat(workspace, index + 1, _gpu(placement, index), stall_timeout) for index in range(placement.jobs)
         ]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for seat in self._seats:  # all of them first, so that the slow ones leave together
-            seat.dismiss()
-        with Stopwatch() as watch:
-            for seat in self._seats:
-                seat.end(max(0.0, SECONDS_TO_LEAVE - watch.elapsed_seconds))
+        self.keep(0)
 
     @property
     def capacity(self) -> int:
@@ -53,6 +47,30 @@ class LocalExecutor:
                 environments.append(seat.prepared())
                 waited_for.remove(seat)
         return environments[0]
+
+    def probe(self, job: ProbeJob, num_workers: int, stop: StopRequest) -> list[Probed]:
+        waited_for = self._seats[:num_workers]
+        for seat in waited_for:
+            seat.probe(job)
+        probed = []
+        while waited_for:
+            stop.raise_if_requested()
+            with_news = _with_news(waited_for, _SECONDS_BETWEEN_LOOKS)
+            for seat in list(waited_for):
+                answer = seat.probed() if seat in with_news else seat.give_up_probe()
+                if answer is not None:
+                    probed.append(answer)
+                    waited_for.remove(seat)
+        return probed
+
+    def keep(self, num_workers: int) -> None:
+        leaving = self._seats[num_workers:]
+        del self._seats[num_workers:]
+        for seat in leaving:  # all of them first, so that the slow ones leave together
+            seat.dismiss()
+        with Stopwatch() as watch:
+            for seat in leaving:
+                seat.end(max(0.0, SECONDS_TO_LEAVE - watch.elapsed_seconds))
 
     def submit(self, job: StageJob) -> None:
         # The Worker that has just trained the Stage before has the state that this one begins with.
@@ -81,9 +99,6 @@ def _with_news(seats: list[Seat], timeout_seconds: float) -> list[Seat]:
     return [seat for seat in seats if seat.connection in ready]
 
 
-def _environments(placement: Placement) -> Iterator[dict[str, str]]:
-    """What each Worker finds in its environment before torch starts."""
-    threads = {name: str(placement.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    for index in range(placement.jobs):
-        gpu = {"CUDA_VISIBLE_DEVICES": placement.gpus[index]} if placement.gpus else {}
-        yield threads | gpu
+def _gpu(placement: Placement, index: int) -> dict[str, str]:
+    """What pins a Worker to its GPU."""
+    return {"CUDA_VISIBLE_DEVICES": placement.gpus[index]} if placement.gpus else {}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol, Self
 
-from sweep.run.messages import Said
+from sweep.run.messages import Probed, Said
 from sweep.run.stop import StopRequest
-from sweep.store.records import Environment, PrepareJob, StageJob
+from sweep.store.records import Environment, PrepareJob, ProbeJob, StageJob
 
 
 class Executor(Protocol):
@@ -22,13 +22,26 @@ class Executor(Protocol):
         ...
 
     def prepare(self, job: PrepareJob, stop: StopRequest) -> Environment:
-        """Start, and have the data checked and loaded.
+        """Start, or once more with other threads, and have the data checked and loaded.
 
         Raises:
             MachineError: with what is wrong with the machine or its data.
             RecipeError: with what is wrong with the recipe, or with the code that it names.
             Interrupted: `stop` was requested meanwhile.
         """
+        ...
+
+    def probe(self, job: ProbeJob, num_workers: int, stop: StopRequest) -> list[Probed]:
+        """What each of the first so many Workers, which are prepared and have no Stage, finds when all of them train
+        at the same time. One that is lost or hangs has a reason for not saying.
+
+        Raises:
+            Interrupted: `stop` was requested meanwhile.
+        """
+        ...
+
+    def keep(self, num_workers: int) -> None:
+        """Let all Workers but the first so many go: the capacity from now on."""
         ...
 
     def submit(self, job: StageJob) -> None:

@@ -25,6 +25,7 @@ from sweep.run.messages import (
     Message,
     Orphaned,
     Prepared,
+    Probed,
     Progressed,
     Said,
     StageDone,
@@ -33,7 +34,7 @@ from sweep.run.messages import (
     encode,
 )
 from sweep.store.durable import open_log
-from sweep.store.records import Environment, PrepareJob, StageJob
+from sweep.store.records import Environment, PrepareJob, ProbeJob, StageJob
 from sweep.store.workspace import Workspace
 
 # Chosen: a Worker leaves by itself within milliseconds of its connection's end; one that is stuck is killed after this.
@@ -49,7 +50,7 @@ class Seat:
     ) -> None:
         self._log = workspace.log(number)
         self._shown_log = workspace.relative(self._log)
-        self._environment = environment
+        self._environment = dict(environment)  # beside its threads
         self._prepare_job: PrepareJob | None = None
         self._child: Child | None = None
         self._training: str | None = None  # the Stage that was submitted and is not done
@@ -66,7 +67,8 @@ class Seat:
         return self._child.connection if self._child else None
 
     def prepare(self, job: PrepareJob) -> None:
-        """Start the Worker, and have it answer with a Prepared."""
+        """Start the Worker, in the place of one that is there, and have it answer with a Prepared."""
+        self.end()
         self._prepare_job = job
         self._start()
 
@@ -88,6 +90,32 @@ class Seat:
             self._prepare_job = self._prepare_job.model_copy(update={"device": environment.device_kind})
         return environment
 
+    def probe(self, job: ProbeJob) -> None:
+        """Have the Worker, which is prepared, answer with a Probed."""
+        assert self._child is not None, "prepare first"
+        self._patience.begin()
+        self._child.send(job)
+
+    def probed(self) -> Probed:
+        """What the Worker says, once there is news. One that is lost says how; the next Stage gets a new one."""
+        assert self._child is not None, "probe first"
+        message = self._child.receive()
+        if message is None:
+            reason = self._child.end()
+            self._child = None
+            return Probed(reason=f"a worker {reason}")
+        assert isinstance(message, Probed)
+        if message.reason is not None:
+            self.end()  # what is left of it may be in pieces
+        return message
+
+    def give_up_probe(self) -> Probed | None:
+        """Asked when there is no news: see `give_up`."""
+        if not self._patience.is_over():
+            return None
+        self.end(seconds_to_leave=0.0)
+        return Probed(reason=f"a worker made no progress for {self._patience.limit_seconds:g} s")
+
     def submit(self, job: StageJob) -> None:
         child = self._child or self._start()
         self._training = job.stage
@@ -107,6 +135,7 @@ class Seat:
         message = child.receive()
         if message is None:
             return self._lost(child)
+        assert not isinstance(message, Probed)
         if isinstance(message, Prepared):  # of a Worker that replaces a lost one
             self._patience.begin()
             return self._unprepared(message) if message.environment is None else None
@@ -141,7 +170,8 @@ class Seat:
 
     def _start(self) -> Child:
         assert self._prepare_job is not None, "prepare first"
-        self._child, self.trained = Child(self._log, self._environment), None
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(self._prepare_job.threads))
+        self._child, self.trained = Child(self._log, threads | self._environment), None
         self._child.send(self._prepare_job)
         return self._child
 
