@@ -7,8 +7,11 @@ checksum, is named, and hides no other.
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +71,24 @@ def replay(path: Path) -> Replay:
     except OSError as error:
         fix = "choose a shorter name or path" if error.errno == errno.ENAMETOOLONG else None
         raise MachineError(Problem(f"cannot be read: {error.strerror}", where=str(path), fix=fix)) from error
+    with _no_collection():
+        return _replayed(lines, path)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Records are kept, and refer to nothing that refers back: to look through all of them for garbage, again and again
+    while they become more, is time lost that grows faster than they do."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _replayed(lines: list[bytes], path: Path) -> Replay:
     records: list[StartRecord | StageRecord] = []
     damaged: list[int] = []
     stages: list[str] = []

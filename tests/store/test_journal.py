@@ -1,3 +1,4 @@
+import gc
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import pytest
 from histories import a_start, a_trial, ended, finished, write_journal
 
 from sweep.errors import MachineError, Outcome
+from sweep.store import journal
 from sweep.store.history import read_history
 from sweep.store.journal import Replay, append, replay
 from sweep.store.records import FORMAT, StageRecord, StartRecord
@@ -224,3 +226,30 @@ def test_the_format_of_now_is_written_byte_for_byte(journal: Path) -> None:
     append(journal, first)
     append(journal, *others)
     assert journal.read_bytes() == GOLDEN[FORMAT].read_bytes()
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_reading_looks_for_no_garbage_and_leaves_the_collector_as_it_was(tmp_path, monkeypatch, is_enabled):
+    append(tmp_path / "journal.jsonl", *[ended(HALF)] * 500)
+    looked = []
+    replayed = journal._replayed
+
+    def watched(*given):
+        looked.clear()
+        read = replayed(*given)
+        looked.append("for the last time here")
+        return read
+
+    monkeypatch.setattr(journal, "_replayed", watched)
+    threshold, was_enabled = gc.get_threshold(), gc.isenabled()
+    gc.callbacks.append(lambda phase, info: looked.append(phase))
+    try:
+        gc.set_threshold(10)
+        (gc.enable if is_enabled else gc.disable)()
+        assert len(replay(tmp_path / "journal.jsonl").records) == 500
+        assert looked[0] == "for the last time here"
+        assert gc.isenabled() is is_enabled
+    finally:
+        gc.callbacks.pop()
+        gc.set_threshold(*threshold)
+        (gc.enable if was_enabled else gc.disable)()
