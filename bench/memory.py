@@ -18,7 +18,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from measuring import median_of_ratios
+from measuring import median_of, median_of_ratios
 
 from results import Row, report
 
@@ -38,7 +38,7 @@ def main(rounds: Annotated[int, typer.Option(help="How often each command is run
     with tempfile.TemporaryDirectory() as folder:
         for what, arguments in COMMANDS.items():
             peaks = np.array([[peak_megabytes(arguments, Path(folder)) for _ in range(2)] for _ in range(rounds)])
-            figure = median_of_ratios(peaks[:, 0], np.ones(rounds))
+            figure = median_of(peaks[:, 0])
             itself = median_of_ratios(peaks[:, 1], peaks[:, 0])
             verdict = figure.at_most(WANTED_MEGABYTES)
             rows.append(Row(what, "", f"{figure} MB", f"{WANTED_MEGABYTES} MB", verdict, str(itself)))

@@ -20,7 +20,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from measuring import median_of_ratios
+from measuring import median_of, median_of_ratios
 
 from results import Row, report
 from sweep.api import run_request
@@ -99,7 +99,7 @@ def row_of(case: Case, is_kept: bool, sweeps: list[tuple[list[Span], list[Span]]
     first, again = (
         np.array([mean_milliseconds("beside_seconds", pair[which], is_kept) for pair in sweeps]) for which in (0, 1)
     )
-    figure, itself = median_of_ratios(first, np.ones(len(first))), median_of_ratios(again, first)
+    figure, itself = median_of(first), median_of_ratios(again, first)
     wanted = case.wanted(is_kept)
     verdict = "" if wanted is None else figure.at_most(wanted)
     what = f"{case.name}, a Stage that {'keeps its state' if is_kept else 'keeps no state'}"

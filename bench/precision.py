@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import typer
 from measuring import ratio_of_medians, step_times
+from pandas import DataFrame
 from scipy import stats
 from training_loops import begin
 
@@ -76,7 +77,7 @@ def accuracy_rows(trained: Trained, results: Path, data_path: str) -> list[Row]:
     return [_accuracy_row(trained, ratio, *(_scores(frame, ratio) for frame in frames)) for ratio in trained.ratios]
 
 
-def _scores(frame, ratio: str) -> Sequence[float]:  # type: ignore[no-untyped-def]
+def _scores(frame: DataFrame, ratio: str) -> Sequence[float]:
     return list(100 * frame[frame["ratio"] == float(ratio)]["accuracy"])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from sweep.errors import Complaints, Interrupted, Outcome, Problem, UsageError
@@ -192,7 +191,9 @@ def _place(asked: Asked, plan: Plan) -> tuple[Placement, list[str]]:
                 f"threads: {first.environment.threads}, as in this sweep's first run (the recipe says {threads})"
             ]
         threads = first.environment.threads
-    placement = place(jobs, request.device, threads, num_cores(), gpus, partial(jobs_worth, end_of(plan)))
+    placement = place(
+        jobs, request.device, threads, num_cores(), gpus, worth=lambda most: jobs_worth(end_of(plan), most)
+    )
     if jobs is None and threads is None:
         placement = replace(placement, threads_alone=num_cores())
     return placement, [*remarks, *(f"warning: {problem}" for problem in _crowding(placement))]

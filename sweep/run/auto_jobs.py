@@ -16,8 +16,8 @@ from sweep.clock import Stopwatch
 from sweep.plan.stages import Plan
 from sweep.run.distortion import BURST_SECONDS, MIN_ROUNDS, Burst, Distortion, measure
 from sweep.run.executors.protocol import Executor
-from sweep.run.ledger import Ledger, stage_job
-from sweep.run.makespan import Forest, Situation
+from sweep.run.ledger import Ledger, forest_of, stage_job
+from sweep.run.makespan import Situation
 from sweep.run.stop import StopRequest
 from sweep.store.records import ProbeJob, StageJob
 
@@ -152,10 +152,8 @@ def _beginning(plan: Plan) -> StageJob:
 
 def end_of(plan: Plan, ledger: Ledger | None = None) -> End:
     """When all of a plan's Stages are done, those of their steps left out that `ledger` knows to be saved."""
-    steps = {stage.id: stage.num_steps - (ledger.steps_saved(stage) if ledger else 0) for stage in plan.stages}
-    children = {parent: [stage.id for stage in stages] for parent, stages in plan.children.items() if parent in steps}
-    forest = Forest(steps, children)
-    first = frozenset(stage.id for stage in plan.stages if stage.parent not in steps)
+    forest = forest_of(plan, ledger)
+    first = frozenset(stage.id for stage in plan.stages if stage.parent not in forest.steps)
     return lambda jobs: forest.end_by_rule(Situation(0, (), first, jobs))
 
 

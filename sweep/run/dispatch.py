@@ -12,8 +12,7 @@ from sweep.errors import Outcome
 from sweep.events import Listener, Noticed, StageEnded, StageStarted
 from sweep.plan.stages import Plan, Stage
 from sweep.run.executors.protocol import Executor
-from sweep.run.ledger import Ledger, record_of, stage_name
-from sweep.run.makespan import Forest
+from sweep.run.ledger import Ledger, forest_of, record_of, stage_name
 from sweep.run.messages import Noted, Orphaned, Progressed, Said, StageDone
 from sweep.run.order import choose_next
 from sweep.run.retries import Retries
@@ -67,9 +66,7 @@ class Dispatch:
         self._waiting = Waiting(plan.stages, plan.children)
         self._running: dict[str, _Running] = {}
         self._orphans: dict[str, str] = {}  # Stages that had nothing to begin with, and why
-        steps = {stage.id: stage.num_steps - ledger.steps_saved(stage) for stage in plan.stages}
-        children = {parent: [stage.id for stage in stages] for parent, stages in plan.children.items()}
-        self._forest = Forest(steps, {parent: below for parent, below in children.items() if parent in steps})
+        self._forest = forest_of(plan, ledger)
 
     def run(self) -> dict[str, str]:
         """Train until nothing is left that can be trained; returns the Stages that had nothing to begin with, and why:

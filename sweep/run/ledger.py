@@ -16,6 +16,7 @@ from sweep.plan.grid import Trial
 from sweep.plan.stages import Path, Plan, Recorded, Span, Stage
 from sweep.run.adopt import Checkpoints
 from sweep.run.keep import Keep, kept_steps
+from sweep.run.makespan import Forest
 from sweep.run.messages import StageDone
 from sweep.store.history import History
 from sweep.store.journal import append
@@ -179,6 +180,13 @@ def record_of(done: StageDone, attempt: int, reached_step: int | None) -> StageR
         log=done.log,
         reached_step=reached_step,
     )
+
+
+def forest_of(plan: Plan, ledger: Ledger | None = None) -> Forest:
+    """A plan's Stages by the steps that they take, those left out that `ledger` knows to be saved."""
+    steps = {stage.id: stage.num_steps - (ledger.steps_saved(stage) if ledger else 0) for stage in plan.stages}
+    children = {parent: [stage.id for stage in stages] for parent, stages in plan.children.items() if parent in steps}
+    return Forest(steps, children)
 
 
 def stage_name(stage: Stage) -> str:
