@@ -19,7 +19,8 @@ TRIALS = ("--set", "epochs=8", "--ratios", "0.25,0.5,0.75,1.0", "--seeds", "2")
 
 
 @pytest.mark.parametrize(
-    ("mode", "refused", "went_on"), [("once", 20, 20), ("for-good", 50, 0), ("pages", 1, 5), ("files", 3, 2)]
+    ("mode", "refused", "went_on"),
+    [("once", 20, 20), pytest.param("for-good", 50, 0, marks=pytest.mark.slow), ("pages", 1, 5), ("files", 3, 2)],
 )
 def test_a_sweep_whose_disk_is_full_at_any_operation_loses_nothing(tmp_path, mode, refused, went_on):
     """Whichever operation fails, once or for good; and on real disks of every size that is too small."""

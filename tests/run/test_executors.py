@@ -36,7 +36,7 @@ def prepare_job(*settings, recipe="smoke"):
 PREPARE = prepare_job()
 
 
-@pytest.fixture(params=["inline", "local", "local with two jobs"])
+@pytest.fixture(params=["inline", "local", pytest.param("local with two jobs", marks=pytest.mark.slow)])
 def executor(request, tmp_path):
     placement = {"inline": None, "local": ONE_JOB, "local with two jobs": TWO_JOBS}[request.param]
     with LocalExecutor(Workspace(tmp_path), placement) if placement else InlineExecutor() as made:
@@ -179,6 +179,7 @@ def test_of_two_jobs_a_lost_one_leaves_the_other_alone(jobs, tmp_path):
         assert answer(executor)[0].outcome is Outcome.FINISHED
 
 
+@pytest.mark.slow
 def test_workers_that_were_timed_beside_each_other_train_as_if_they_had_not_been(jobs, tmp_path):
     """And those that are let go are gone; one that dies over it says so."""
     probe = ProbeJob(like=jobs[0], seconds=0.01)
@@ -262,6 +263,7 @@ def test_a_killed_worker_ran_out_of_memory_where_the_kernel_has_counted_it(
         assert (done.outcome, done.reason) == (outcome, reason)
 
 
+@pytest.mark.slow
 def test_after_a_worker_that_could_not_prepare_again_the_next_stage_gets_a_new_one(jobs, tmp_path, monkeypatch):
     with LocalExecutor(Workspace(tmp_path), ONE_JOB) as executor:
         executor.prepare(PREPARE, StopRequest())

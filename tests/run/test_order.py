@@ -139,6 +139,7 @@ def test_any_forest_ends_within_the_longest_stage_of_what_no_order_can_beat(fore
     assert end_of(steps, children, num_workers)[0] <= least + max(steps.values())
 
 
+@pytest.mark.slow
 @given(requests(), WORKERS)
 @example(("0.3,0.5,1.0,2.0", 2, "epochs", ("lr_scheduler=wsd", "min_shared_steps=1")), 2)
 def test_who_shares_is_done_no_later_than_one_stage_after_who_does_not(request, num_workers):

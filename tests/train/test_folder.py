@@ -267,7 +267,7 @@ def test_a_resnet_is_trained_and_evaluated_on_image_files(whole_folder):
     assert done[0].measurement.evaluations == done[1].measurement.evaluations
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_stage_of_image_files_that_was_interrupted_goes_on_to_the_same_bits(whole_folder, tmp_path, workers):
     whole = train_in_worker(whole_folder, workers=workers).measurement
     job = stage_job(small_recipe(workers=workers))
