@@ -50,7 +50,8 @@ class Trained:
 
 
 def speed_row(recipe: str, batch_size: int, num_rounds: int, data_path: str) -> Row:
-    runs = [begin(recipe, (f"batch_size={batch_size}", f"amp={amp}"), data_path) for amp in ("none", "none", "bf16")]
+    settings = f"batch_size={batch_size}", "epochs=100"  # more steps than are timed
+    runs = [begin(recipe, (*settings, f"amp={amp}"), data_path) for amp in ("none", "none", "bf16")]
     loops = [train_steps(run, run.job.stop_step) for run in runs]
     float32, again, bf16 = step_times(loops, num_rounds, NUM_WARM_UP)
     gflop = forward_flop(runs[0].task) / 1e9
