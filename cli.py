@@ -324,6 +324,23 @@ def list_sweeps(results: Results = Path("results")) -> None:
 
 
 @app.command()
+def merge(
+    sweeps: Annotated[
+        list[str],
+        typer.Argument(metavar="A B …", help="Sweeps, or paths of their folders.", autocompletion=_complete_sweep),
+    ],
+    name: Annotated[str, typer.Option(help="What the new sweep is called.")],
+    results: Results = Path("results"),
+) -> None:
+    """Make one sweep of several of one recipe that were trained apart. They stay as they are."""
+    from sweep.report.grid import draw
+    from sweep.report.listing import merged_grid
+    from sweep.store.merge import merge_sweeps
+
+    draw(merged_grid(merge_sweeps(results, sweeps, name)), _stdout())
+
+
+@app.command()
 def clean(
     sweep: Annotated[
         str | None, typer.Argument(help="The sweep's name; default: all of them.", autocompletion=_complete_sweep)

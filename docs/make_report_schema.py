@@ -66,8 +66,10 @@ ROW = _object(
         "steps": _whole("how many optimizer steps that is", null=True),
         "num_trials": _whole("how many seeds were planned"),
         "num_finished": _whole("how many of them finished; all means are of these"),
-        "train_seconds": _number("mean seconds of training, as if each trial were trained alone"),
-        "relative_cost": _number("that over the baseline's"),
+        "train_seconds": _number(
+            "mean seconds of training, as if each trial were trained alone; null where several set-ups trained it"
+        ),
+        "relative_cost": _number("that over the baseline's of the same set-up"),
         "dollars": _number("mean dollars, where there is a price"),
         "joules": _number("mean joules, where the GPU has a counter"),
         "quality": _number("mean of the metric, of the final weights"),

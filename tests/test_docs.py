@@ -12,6 +12,8 @@ import pytest
 import typer.main
 import yaml
 
+from sweep.store.journal import replay, write
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CI = (ROOT / "docs" / "ci.md").read_text()
@@ -152,8 +154,9 @@ def test_the_recipe_reference_says_of_every_key_what_a_ratio_does_to_it():
     "line", [line for text in (README, CI) for line in code_lines(text) if line.startswith("sweep ")]
 )
 def test_the_commands_of_the_readme_and_of_the_page_on_ci_run(line, sweep, smoke_results, tmp_path):
-    for name in ("digits", "smoke", "reference-smoke"):
+    for name in ("digits", "smoke", "reference-smoke", "laptop"):
         shutil.copytree(smoke_results / "smoke", tmp_path / "results" / name)
+    begun_elsewhere(smoke_results / "smoke" / "journal.jsonl", tmp_path / "results" / "server")
     shutil.copy(ROOT / "recipes" / "digits.yaml", tmp_path / "mine.yaml")
     (tmp_path / "tests" / "report").mkdir(parents=True)
     shutil.copy(ROOT / "tests" / "report" / "ffcv_imagenet.csv", tmp_path / "tests" / "report")
@@ -162,6 +165,16 @@ def test_the_commands_of_the_readme_and_of_the_page_on_ci_run(line, sweep, smoke
     gate_failed = "--fail-under" in words and run.returncode == 1 and "is under" in run.stderr
     no_data = words[:2] == ["data", "get"] and run.returncode == 3 and "cannot be downloaded" in run.stderr
     assert run.returncode == 0 or gate_failed or no_data, run.stderr
+
+
+def begun_elsewhere(journal, folder):
+    """The same sweep as another machine would have it."""
+    records = (
+        record.model_copy(update={"started_at": "2026-01-01T00:00:00.000+00:00"} if record.kind == "start" else {})
+        for record in replay(journal).records
+    )
+    folder.mkdir()
+    write(folder / "journal.jsonl", records)
 
 
 def test_the_readmes_own_recipe_can_be_trained(sweep, tmp_path):

@@ -54,8 +54,13 @@ class Recipe(OwnKeys):
 
         A key that was not there when it was recorded had what is its default now.
         """
-        mine = self.model_dump(mode="json")
-        theirs = Recipe().model_dump(mode="json") | dict(recorded)
-        keys = sorted((mine.keys() | theirs.keys()) - NOT_IN_FINGERPRINT)
-        changed = [key for key in keys if mine.get(key) != theirs.get(key)]
-        return {key: f"{key} was {theirs.get(key)}, now {mine.get(key)}" for key in changed}
+        return differences(recorded, self.model_dump(mode="json"))
+
+
+def differences(recorded: Mapping[str, object], now: Mapping[str, object]) -> dict[str, str]:
+    """The same of two recipes that were recorded."""
+    defaults = Recipe().model_dump(mode="json")
+    theirs, mine = defaults | dict(recorded), defaults | dict(now)
+    keys = sorted((mine.keys() | theirs.keys()) - NOT_IN_FINGERPRINT)
+    changed = [key for key in keys if mine.get(key) != theirs.get(key)]
+    return {key: f"{key} was {theirs.get(key)}, now {mine.get(key)}" for key in changed}

@@ -11,6 +11,7 @@ import pandas as pd
 from sweep.errors import Outcome
 from sweep.report.intervals import Estimate, Noise
 from sweep.report.metric import ACCURACY, Metric
+from sweep.report.set_ups import SetUps
 from sweep.report.summary import RatioSummary, in_points, summarise
 
 
@@ -18,13 +19,14 @@ from sweep.report.summary import RatioSummary, in_points, summarise
 class Curve:
     """Cost and quality of one recipe and method, a row a length, the shortest first.
 
-    `trials` are the frame's own rows of it; `devices` where its finished trials ran, as far as that is known. `metric`
-    is what quality is.
+    `trials` are the frame's own rows of it, and by which `time_factor` the times of each compare; `devices` and
+    `set_ups` where its finished trials ran, as far as that is known. `metric` is what quality is.
     """
 
     recipe: str
     method: str
     devices: tuple[str, ...]
+    set_ups: SetUps
     rows: tuple[RatioSummary, ...]
     noise: Noise
     trials: pd.DataFrame
@@ -61,12 +63,15 @@ def make_curves(frame: pd.DataFrame, metric: Metric = ACCURACY) -> tuple[Curve, 
 
 
 def _curve(trials: pd.DataFrame, metric: Metric) -> Curve:
+    set_ups = SetUps.of(trials)
+    trials = trials.assign(time_factor=[set_ups.factor(name) for name in trials["set_up"]])
     finished = trials[trials["outcome"] == Outcome.FINISHED]
-    rows, noise = summarise(trials, metric)
+    rows, noise = summarise(trials, metric, set_ups)
     return Curve(
         recipe=str(trials["recipe"].iloc[0]),
         method=str(trials["method"].iloc[0]),
         devices=tuple(finished["device"].dropna().unique()),
+        set_ups=set_ups,
         rows=rows,
         noise=noise,
         trials=trials,

@@ -49,7 +49,7 @@ def make_bill(history: History) -> Bill | None:
         if record is not None and record.measurement is not None
     ]
     train_seconds, alone_seconds = sum(cost.train_seconds for cost in costs), sum(part.train_seconds for part in alone)
-    price = history.starts[-1].price if history.starts else None
+    price = _price(history)
     bill = Bill(
         train_seconds=train_seconds,
         steps=sum(cost.steps for cost in costs),
@@ -63,6 +63,12 @@ def make_bill(history: History) -> Bill | None:
         alone_dollars=price * alone_seconds / 3600 if price is not None else None,
     )
     return bill if all(math.isfinite(value) for value in astuple(bill) if value is not None) else None
+
+
+def _price(history: History) -> float | None:
+    """That of all that was trained; None where there is none, or devices differ in it."""
+    prices = {history.price_of(record.environment) for record in history.attempts if record.measurement is not None}
+    return prices.pop() if len(prices) == 1 else None
 
 
 def _sum_if_all_known(seconds: Iterable[float | None]) -> float | None:

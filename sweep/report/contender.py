@@ -12,7 +12,7 @@ from sweep.errors import Problem, UsageError
 from sweep.report.analysis import Curve
 from sweep.report.findings import Findings
 from sweep.report.summary import RatioSummary
-from sweep.store.records import Environment
+from sweep.store.identity import place_text
 
 
 def log_cost(row: RatioSummary) -> float:
@@ -130,14 +130,9 @@ def _contender(name: str, findings: Findings, curve: Curve) -> Contender:
         name,
         curve,
         curve.devices,
-        tuple(dict.fromkeys(_set_up(environment) for environment in environments)),
+        tuple(dict.fromkeys(place_text(environment) for environment in environments)),
         str(dataset) if dataset is not None else None,
     )
-
-
-def _set_up(environment: Environment) -> str:
-    threads = f"{environment.threads} thread{'s' if environment.threads > 1 else ''}"
-    return f"{environment.device_kind} ({environment.device_name}), {threads}"
 
 
 def _too_few(measured: Sequence[Contender], left_out: Sequence[str]) -> Problem:

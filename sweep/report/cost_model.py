@@ -67,10 +67,10 @@ class CostModel:
 
 
 def cost_model(curve: Curve) -> CostModel | None:
-    """Of the trials on the sweep's own set-up; None where fewer than two lengths of them have finished."""
+    """Of the trials on the curve's reference; None where fewer than two lengths of them have finished."""
     trials = curve.trials
     timed = (trials["outcome"] == Outcome.FINISHED) & (trials["train_seconds"] >= _SHORTEST)
-    finished = trials[timed & trials["other_set_up"].isna()]
+    finished = trials[timed & curve.set_ups.own(trials)]
     column = next(name for name in _UNITS if finished[name].notna().all())
     by_length = _means(finished, column)
     lengths, seconds = by_length.index.to_numpy(dtype=np.float64), by_length.to_numpy()

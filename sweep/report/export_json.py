@@ -6,7 +6,7 @@ Numbers are exact, texts are held to the letter, and what was not measured or ca
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,7 @@ def _row(curve: Curve, row: RatioSummary) -> _Object:
         "steps": row.steps,
         "num_trials": row.num_trials,
         "num_finished": row.num_finished,
-        "train_seconds": row.train_seconds,
+        "train_seconds": _only(row.measured_seconds.values()),
         "relative_cost": row.relative_cost,
         "dollars": row.dollars,
         "joules": row.joules,
@@ -95,6 +95,12 @@ def _row(curve: Curve, row: RatioSummary) -> _Object:
         "points_per_doubling_ci95": metric.ends(row.points_per_doubling, row.points_per_doubling_ci95),
         "failures": list(row.failures),
     }
+
+
+def _only(means: Iterable[float]) -> float | None:
+    """Means of several set-ups have no mean."""
+    known = list(means)
+    return known[0] if len(known) == 1 else None
 
 
 def _curve(findings: Findings, curve: Curve) -> _Object:

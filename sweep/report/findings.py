@@ -62,6 +62,16 @@ class Findings:
         return make_curves(self.frame, self.metric)
 
     @cached_property
+    def set_ups(self) -> tuple[str, ...]:
+        """Where the finished trials were trained, as far as that is known; times of two of them do not compare."""
+        return tuple(dict.fromkeys(name for curve in self.curves for name in curve.set_ups.names))
+
+    @property
+    def has_set_ups(self) -> bool:
+        """Whether there are several, so that each row names its own."""
+        return len(self.set_ups) > 1
+
+    @cached_property
     def has_recipes(self) -> bool:
         """Whether there are several recipes in it, so that each row names its own."""
         return len({curve.recipe for curve in self.curves}) > 1

@@ -38,11 +38,12 @@ COLUMNS = (
     "device",
     "weights_sha256",
     "other_set_up",
+    "set_up",
 )
 _JUDGED = ("quality", "truncated_quality")
 JUDGED_COLUMNS = (*_JUDGED, "train_seconds_source")
 # What the table says beside them.
-EXTRA_COLUMNS = ("ratio_text", "examples", "is_baseline", "reason", "contention")
+EXTRA_COLUMNS = ("ratio_text", "examples", "is_baseline", "reason", "contention", "baseline_seconds")
 _TAKEN = frozenset({*COLUMNS, *EXTRA_COLUMNS, *JUDGED_COLUMNS} - {"accuracy", "loss"})
 
 
@@ -57,8 +58,12 @@ def trial_frame(history: History) -> pd.DataFrame:
     `EXTRA_COLUMNS`. The steps and examples of a command are not known: its plan counts epochs."""
     start = history.last_start
     name = start.recipe_name if start else ""
-    price = start.price if start else None
-    rows = [_row(result, name, price) for result in history.results]
+    baselines = history.baseline_seconds
+    rows = [
+        _row(result, name, history.price_of(result.environment))
+        | {"baseline_seconds": baselines.get((result.entry.method, result.set_up))}
+        for result in history.results
+    ]
     if history.is_of_a_command:
         rows = [row | {"steps": None, "examples": None} for row in rows]
     if history.metric == "accuracy":
@@ -69,7 +74,7 @@ def trial_frame(history: History) -> pd.DataFrame:
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
     """The same with what was measured as floats, even where nothing was."""
-    return frame.astype(dict.fromkeys((*_MEASURED, *_JUDGED, "contention"), "float64"))
+    return frame.astype(dict.fromkeys((*_MEASURED, *_JUDGED, "contention", "baseline_seconds"), "float64"))
 
 
 def _row(result: TrialResult, recipe: str, price: float | None) -> dict[str, object]:
@@ -95,6 +100,7 @@ def _row(result: TrialResult, recipe: str, price: float | None) -> dict[str, obj
         "device": result.environment.device_kind if result.environment else None,
         "weights_sha256": result.weights_sha256,
         "other_set_up": "; ".join(result.other_set_up) or None,
+        "set_up": result.set_up,
         "quality": result.quality,
         "truncated_quality": result.truncated_quality,
         "train_seconds_source": source if source != "measured" else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from sweep.errors import Outcome
 from sweep.recipe.datasets import DATASETS
 from sweep.report.analysis import Curve, max_contention
 from sweep.report.bill import bill_text, make_bill
@@ -30,7 +31,7 @@ def further_notes(findings: Findings) -> list[str]:
     """All but the verdicts."""
     notes = [note for curve in findings.curves for note in _of_curve(findings, curve)]
     notes += [findings.labelled(curve, note) for curve in findings.curves for note in _on_baseline(curve)]
-    notes += _other_set_ups(findings)
+    notes += [*_set_ups(findings), *_other_set_ups(findings)]
     notes += findings.remarks
     return notes + (_of_history(findings, findings.history) if findings.history is not None else [])
 
@@ -41,6 +42,7 @@ def _of_curve(findings: Findings, curve: Curve) -> list[str]:
         *further_texts(curve, within),
         *_dominated(curve),
         *_devices(findings, curve),
+        *_lacking(curve),
         *_intervals(curve, "" if findings.history is None else " (--seeds 3)"),
         *_fit(findings, curve),
         *([model.text] if model is not None else []),
@@ -50,9 +52,34 @@ def _of_curve(findings: Findings, curve: Curve) -> list[str]:
 
 
 def _devices(findings: Findings, curve: Curve) -> list[str]:
-    if len(curve.devices) < 2 or findings.history is not None:
+    if len(curve.devices) < 2 or findings.history is not None or findings.has_set_ups:
         return []
     return [f"trained on {' and '.join(curve.devices)}: their times do not compare"]
+
+
+def _lacking(curve: Curve) -> list[str]:
+    """Set-ups, where there are several, whose times compare with none of the others'."""
+    set_ups, trials = curve.set_ups, curve.trials
+    notes = []
+    if len(set_ups.names) > 1 and set_ups.lacking:
+        where = "; ".join(set_ups.lacking)
+        notes.append(f"no ratio 1.0 has finished on {where}: what was trained there has no cost")
+    in_parts = trials[(trials["outcome"] == Outcome.FINISHED) & trials["set_up"].isna()]
+    if set_ups.names and len(in_parts):
+        ratios = ", ".join(in_parts["ratio_text"].astype(str).unique())
+        notes.append(f"trained in parts on several set-ups, and so without a cost: ratio {ratios}")
+    return notes
+
+
+def _set_ups(findings: Findings) -> list[str]:
+    if not findings.has_set_ups:
+        return []
+    said = "; ".join(f"{number}: {name}" for number, name in enumerate(findings.set_ups, start=1))
+    return [
+        f"trained on {len(findings.set_ups)} set-ups, whose times do not compare: {said}",
+        "cost is the share of the ratio 1.0 of the same set-up; verdict, gains and pictures take the times of other "
+        f"set-ups as that share of the ratio 1.0 on {findings.set_ups[0]}",
+    ]
 
 
 def _fit(findings: Findings, curve: Curve) -> list[str]:
@@ -112,7 +139,7 @@ def _other_set_ups(findings: Findings) -> list[str]:
         return []
     return [
         f"other set-up than the first run's ({'; '.join(changes)}): these trials need not have the bits that they "
-        "would have had on it, and their times and costs do not compare"
+        "would have had on it, and their times do not compare"
     ]
 
 

@@ -43,7 +43,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Seed:
-    """One finished trial. `seed` is its number, as text."""
+    """One finished trial. `seed` is its number, as text; `seconds` as they compare with the others'."""
 
     ratio: str
     seed: str
@@ -90,11 +90,11 @@ class Series:
             Seed(
                 one_line(str(trial["ratio_text"])),
                 "not known" if pd.isna(trial["seed"]) else str(int(trial["seed"])),
-                float(trial["train_seconds"]),
+                float(trial["train_seconds"] * trial["time_factor"]),
                 self.metric.per_score * float(trial["quality"]),
             )
             for trial in trials
-            if trial["train_seconds"] > 0 and math.isfinite(trial["quality"])
+            if trial["train_seconds"] * trial["time_factor"] > 0 and math.isfinite(trial["quality"])
         )
 
     @cached_property

@@ -16,6 +16,7 @@ import pandas as pd
 from sweep.errors import Outcome
 from sweep.report.intervals import Estimate, Noise, Sample
 from sweep.report.metric import Metric
+from sweep.report.set_ups import SetUps
 
 _HOUR = 3600.0
 
@@ -24,9 +25,11 @@ _HOUR = 3600.0
 class RatioSummary:
     """One ratio over its seeds; what cannot be known is None.
 
-    Scores and `points` are metric.py's; each `ci95` is half a 95 % interval. `relative_cost` and `points` are against
-    the baseline. `points_per_hour`, `_per_dollar` and `_per_doubling` are what the time since the next shorter length
-    has bought. `is_on_front`: no other length is as cheap and as good, and better in one.
+    Scores and `points` are metric.py's; each `ci95` is half a 95 % interval. `train_seconds` are those of the curve's
+    reference, of all trials whose times compare (see set_ups.py); `measured_seconds` the mean by the set-up, as it was
+    measured, None being one that is not known; `is_scaled` says whether some time counts otherwise. `relative_cost` and
+    `points` are against the baseline. `points_per_hour`, `_per_dollar` and `_per_doubling` are what the time since the
+    next shorter length has bought. `is_on_front`: no other length is as cheap and as good, and better in one.
     `failures` are the sentences of trials that did not finish; `mixed_seeds` those that were trained on another set-up
     than the sweep began with.
     """
@@ -40,6 +43,8 @@ class RatioSummary:
     num_trials: int
     sample: Sample
     train_seconds: float | None
+    measured_seconds: dict[str | None, float]
+    is_scaled: bool
     relative_cost: float | None
     dollars: float | None
     joules: float | None
@@ -71,7 +76,7 @@ class RatioSummary:
 
     @property
     def is_measured(self) -> bool:
-        """Whether a trial of it has finished, and took time."""
+        """Whether a trial of it has finished, and took time that compares."""
         return bool(self.num_finished and self.train_seconds)
 
 
@@ -81,20 +86,20 @@ def in_points(estimate: Estimate, metric: Metric) -> Estimate:
     return Estimate(metric.per_score * estimate.value, ci95, estimate.is_paired)
 
 
-def summarise(trials: pd.DataFrame, metric: Metric) -> tuple[tuple[RatioSummary, ...], Noise]:
+def summarise(trials: pd.DataFrame, metric: Metric, set_ups: SetUps) -> tuple[tuple[RatioSummary, ...], Noise]:
     """Each length of one recipe and method, the shortest first, and what seeds do to all of them."""
-    lengths = _lengths(trials, metric)
+    lengths = _lengths(trials, metric, set_ups)
     noise = Noise.of([length.sample for length in lengths])
     return tuple(_summaries(lengths, noise, metric)), noise
 
 
-def _lengths(trials: pd.DataFrame, metric: Metric) -> list[_Length]:
+def _lengths(trials: pd.DataFrame, metric: Metric, set_ups: SetUps) -> list[_Length]:
     """Its trials by length, the shortest first."""
     groups: dict[tuple[float, int], list[dict[Any, Any]]] = defaultdict(list)
     for row in trials.to_dict("records"):
         # By examples too: two shares of them can fill the same number of batches.
         groups[row["realised_ratio"], _whole(row["examples"]) or 0].append(row)
-    return [_Length.of(groups[key], metric) for key in sorted(groups)]
+    return [_Length.of(groups[key], metric, set_ups) for key in sorted(groups)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +110,15 @@ class _Length:
     sample: Sample
     num_trials: int
     means: dict[str, float | None]
+    measured_seconds: dict[str | None, float]
+    is_scaled: bool
     failures: tuple[str, ...]
     mixed_seeds: tuple[int | None, ...]
 
     @classmethod
-    def of(cls, rows: list[dict[Any, Any]], metric: Metric) -> _Length:
+    def of(cls, rows: list[dict[Any, Any]], metric: Metric, set_ups: SetUps) -> _Length:
         finished = [row for row in rows if row["outcome"] == Outcome.FINISHED]
+        seconds = _mean(row["train_seconds"] * row["time_factor"] for row in finished)
         return cls(
             first=rows[0],
             sample=Sample(
@@ -118,7 +126,9 @@ class _Length:
                 tuple(metric.turned(float(row["quality"])) for row in finished),
             ),
             num_trials=len(rows),
-            means={key: _mean(row[key] for row in finished) for key in _AVERAGED},
+            means={key: _mean(row[key] for row in finished) for key in _AVERAGED} | {"train_seconds": seconds},
+            measured_seconds=_measured_seconds(finished, set_ups),
+            is_scaled=any(row["time_factor"] != 1 and not math.isnan(row["time_factor"]) for row in finished),
             failures=tuple(_failure(row) for row in rows if row["outcome"] != Outcome.FINISHED),
             mixed_seeds=tuple(_whole(row["seed"]) for row in rows if isinstance(row["other_set_up"], str)),
         )
@@ -132,7 +142,20 @@ class _Length:
         return (self.means["train_seconds"] or 0.0, -self.sample.mean)
 
 
-_AVERAGED = ("train_seconds", "dollars", "joules", "truncated_quality")
+_AVERAGED = ("dollars", "joules", "truncated_quality")
+
+
+def _measured_seconds(finished: list[dict[Any, Any]], set_ups: SetUps) -> dict[str | None, float]:
+    """The mean on each set-up, in their order."""
+    means = {
+        name: _mean(row["train_seconds"] for row in finished if _text(row["set_up"]) == name)
+        for name in (*set_ups.names, None)
+    }
+    return {name: mean for name, mean in means.items() if mean is not None}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _mean(values: Iterable[float]) -> float | None:
@@ -197,6 +220,8 @@ def _summary(
         num_trials=length.num_trials,
         sample=length.sample,
         train_seconds=cost,
+        measured_seconds=length.measured_seconds,
+        is_scaled=length.is_scaled,
         relative_cost=_quotient(cost, baseline.means["train_seconds"] if baseline else None),
         dollars=length.means["dollars"],
         joules=length.means["joules"],

@@ -35,7 +35,7 @@ def _lengths(findings: Findings) -> Grid:
         one_line(f"{findings.name}: what training costs, and what it gives"),
         tuple(one_line(columns[place][0]) for place in kept),
         tuple(tuple(row[place] for place in kept) for row in cells),
-        texts=frozenset({"recipe", "method", "outcome"}),
+        texts=frozenset({"recipe", "method", "set-up", "outcome"}),
     )
 
 
@@ -55,7 +55,8 @@ def _columns(findings: Findings) -> list[tuple[str, _Cell]]:
         ("ratio", lambda curve, row: ratio_text(row.ratio_text, row.realised_ratio)),
         ("epochs", lambda curve, row: number_text(row.epochs, "{:.4g}")),
         ("steps", lambda curve, row: number_text(row.steps, "{}")),
-        ("train time", lambda curve, row: duration_text(row.train_seconds)),
+        ("set-up", lambda curve, row: _set_up_cell(findings, row)),
+        ("train time", lambda curve, row: ", ".join(map(duration_text, row.measured_seconds.values()))),
         ("cost", lambda curve, row: number_text(row.relative_cost, "{:.2f}x")),
         ("dollars", lambda curve, row: number_text(row.dollars, "${:.4g}")),
         ("energy", lambda curve, row: energy_text(row.joules)),
@@ -73,6 +74,15 @@ def _quality_cell(metric: Metric, row: RatioSummary) -> str:
         return ""
     count = str(row.num_finished) if row.num_finished == row.num_trials else f"{row.num_finished} of {row.num_trials}"
     return f"{metric.value_text(row.score, row.ci95)} ({count})"
+
+
+def _set_up_cell(findings: Findings, row: RatioSummary) -> str:
+    """Where it was trained, by the numbers that the notes explain."""
+    if not findings.has_set_ups:
+        return ""
+    return ", ".join(
+        str(findings.set_ups.index(name) + 1) if name is not None else "several" for name in row.measured_seconds
+    )
 
 
 def _seed_text(seed: int | None) -> str:

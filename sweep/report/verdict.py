@@ -111,6 +111,8 @@ def _unknown_text(choice: Choice) -> str:
 
 
 def _set_up_text(choice: Choice) -> str:
+    if choice.row.is_scaled or choice.reference.is_scaled:
+        return "; some of that was trained on another set-up, whose times count as shares of its own ratio 1.0"
     if not (choice.row.mixed_seeds or choice.reference.mixed_seeds):
         return ""
     return "; some of that was trained on another set-up, whose times do not compare"

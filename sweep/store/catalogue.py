@@ -45,11 +45,20 @@ def read_sweep(results: Path, name: str | None) -> tuple[Workspace, History]:
         return _newest(results)
     workspace = open_workspace(results, name, where="SWEEP")
     history = read_history(workspace.journal)
-    if history.damaged_lines and not history.starts:
-        raise MachineError(Problem("damaged beyond reading", where=str(workspace.journal), fix="sweep run repairs it"))
+    check_readable(workspace, history)
     if not history.starts:
         raise no_such_sweep(results, name)
     return workspace, history
+
+
+def check_readable(workspace: Workspace, history: History) -> None:
+    """Pass in silence.
+
+    Raises:
+        MachineError: there are records, and none is whole that says what was asked for.
+    """
+    if history.damaged_lines and not history.starts:
+        raise MachineError(Problem("damaged beyond reading", where=str(workspace.journal), fix="sweep run repairs it"))
 
 
 def no_such_sweep(results: Path, name: str) -> UsageError:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import TypeGuard, TypeVar
 
 from sweep.errors import Outcome
-from sweep.store.identity import mixed_stages
-from sweep.store.journal import replay
+from sweep.store.identity import mixed_stages, set_up_changes, set_up_text
+from sweep.store.journal import Replay, replay
 from sweep.store.records import (
     Environment,
     Evaluations,
@@ -25,6 +26,9 @@ from sweep.store.records import (
 # Chosen: squares of it are numbers still, and nothing that has not diverged is as far off.
 _LARGEST = 1e30
 
+# How far a trial has come: one that has ended with a result, and one that would end again as it has ended.
+_FINISHED, _ENDED = 3, 2
+
 # What a History computes once, from the records of its Stages.
 _MADE_OF_STAGES = ("trials", "results", "_baseline_curves")
 
@@ -36,7 +40,8 @@ class TrialResult:
     `train_seconds`, `eval_seconds`, `data_wait_seconds`, `images` and `joules` are what the trial would cost alone: the
     sum over its Stages, and None where that is not known of each. `quality` is that of the final weights: the metric
     that the recipe names; `truncated_quality` is what the same seed's baseline had reached after as many steps.
-    `accuracy`, in 0..1, and `loss` are known beside it.
+    `accuracy`, in 0..1, and `loss` are known beside it. `set_up` is where all of it was trained, as `set_up_text` says
+    it: two times compare where it is the same; None where parts are from several, or one may be.
     """
 
     entry: TrialEntry
@@ -56,6 +61,7 @@ class TrialResult:
     loss: float | None = None
     weights_sha256: str | None = None
     environment: Environment | None = None
+    set_up: str | None = None
     other_set_up: tuple[str, ...] = ()  # how it differed from that of the sweep's first run
 
 
@@ -85,6 +91,19 @@ class History:
         return next(own, self.starts[0].environment)
 
     @cached_property
+    def _prices(self) -> dict[tuple[str, str], float | None]:
+        prices: dict[tuple[str, str], float | None] = {}
+        for start in self.starts:
+            device = start.environment.device_kind, start.environment.device_name
+            prices[device] = start.price if start.price is not None else prices.get(device)
+        return prices
+
+    def price_of(self, environment: Environment | None) -> float | None:
+        """Dollars for an hour of a device there: what was said last of that device, else of any."""
+        device = (environment.device_kind, environment.device_name) if environment is not None else ("", "")
+        return self._prices.get(device, self.starts[-1].price if self.starts else None)
+
+    @cached_property
     def metric(self) -> str:
         """The name of what the recipe is judged by."""
         name = self.starts[-1].recipe.get("metric") if self.starts else None
@@ -106,11 +125,27 @@ class History:
         entries: dict[str, TrialEntry] = {}
         for start in self.starts:
             for entry in start.trials:
-                # A later plan may divide a trial into other Stages; what has ended stays as it has ended.
+                # A later plan may divide a trial into other Stages, and another machine have trained it too: what has
+                # ended stays as it has ended first.
                 known = entries.get(entry.key)
-                if known is None or self._is_finished(entry) or not self.has_ended(known):
+                if known is None or self._says_more(entry, known):
                     entries[entry.key] = entry
         return tuple(sorted(entries.values(), key=lambda entry: (entry.method, Fraction(entry.realised), entry.seed)))
+
+    def _says_more(self, entry: TrialEntry, known: TrialEntry) -> bool:
+        """Whether `entry`, a later one of the same trial, is how it stands: of the same Stages it is the last name."""
+        if entry.stages == known.stages:
+            return True
+        standing = self._standing(known)
+        least = standing + 1 if standing >= _ENDED else standing
+        return self._standing(entry) >= least
+
+    def _standing(self, entry: TrialEntry) -> int:
+        """How far a trial has come: 0 not ended, 1 would train again, 2 would end the same way again, 3 finished."""
+        if self._is_finished(entry):
+            return _FINISHED if _is_sound(self._at_end(entry, self.metric)) else _ENDED
+        ended = self._ended(entry)
+        return 0 if ended is None else _ENDED if ended.outcome.is_final else 1
 
     @cached_property
     def results(self) -> tuple[TrialResult, ...]:
@@ -123,8 +158,7 @@ class History:
 
     def has_ended(self, entry: TrialEntry) -> bool:
         """Whether a trial has finished, or would end again as it has ended."""
-        ended = self._ended(entry)
-        return self._is_finished(entry) or (ended is not None and ended.outcome.is_final)
+        return self._standing(entry) >= _ENDED
 
     def add(self, record: StageRecord) -> None:
         """Enter one more record of the journal: in place, since a sweep of n Stages would else copy n * n of them."""
@@ -158,8 +192,7 @@ class History:
     def _finished_result(self, entry: TrialEntry) -> TrialResult:
         parts = self._parts(entry)
         last, end = parts[-1], self.stages[entry.stages[-1]]
-        row = last.evaluations.steps.index(entry.num_steps)
-        quality, accuracy, loss = (last.evaluations.column(name)[row] for name in (self.metric, "accuracy", "loss"))
+        quality, accuracy, loss = (self._at_end(entry, name) for name in (self.metric, "accuracy", "loss"))
         if not _is_sound(quality):
             return TrialResult(entry, Outcome.DIVERGED, f"its {self.metric} at the end is no finite number", end.log)
         known = [part.contention for part in parts if part.contention is not None]
@@ -179,8 +212,15 @@ class History:
             loss=loss,
             weights_sha256=last.weights_sha256,
             environment=end.environment,
+            set_up=self._set_up(entry),
             other_set_up=self._other_set_up(entry),
         )
+
+    def _at_end(self, entry: TrialEntry, metric: str) -> float | None:
+        """What a trial that has finished was evaluated to be by its final weights."""
+        measured = self.stages[entry.stages[-1]].measurement
+        assert measured is not None
+        return measured.evaluations.column(metric)[measured.evaluations.steps.index(entry.num_steps)]
 
     def evaluations(self, entry: TrialEntry) -> tuple[Evaluations, ...]:
         """Those of a trial's Stages that are finished, one after the other."""
@@ -195,6 +235,26 @@ class History:
     def _other_set_up(self, entry: TrialEntry) -> tuple[str, ...]:
         mixed = [stage for stage in entry.stages if stage in self.mixed] if self.mixed else []
         return tuple(dict.fromkeys(change for stage in mixed for change in self.mixed[stage]))
+
+    def _set_up(self, entry: TrialEntry) -> str | None:
+        first = self.starts[0].environment
+        environments = [self.stages[stage].environment or first for stage in entry.stages]
+        found, marks = {set_up_text(environment) for environment in environments}, self._other_set_up(entry)
+        # A mark that its own set-up does not explain is of a checkpoint that may have been written elsewhere.
+        is_explained = not marks or set(marks) <= set(set_up_changes(first, environments[-1]))
+        return found.pop() if len(found) == 1 and is_explained else None
+
+    @cached_property
+    def baseline_seconds(self) -> dict[tuple[str, str | None], float]:
+        """The mean train_seconds of the baselines that have finished, by method and set-up. Those that do not count as
+        a result are among them: another machine has finished the same one, and each has times of its own."""
+        entries = {entry.stages: entry for start in self.starts for entry in start.trials if entry.is_baseline}
+        finished = [self._finished_result(entry) for entry in entries.values() if self._is_finished(entry)]
+        seconds: dict[tuple[str, str | None], list[float]] = {}
+        for result in finished:
+            if result.set_up is not None and result.train_seconds is not None:
+                seconds.setdefault((result.entry.method, result.set_up), []).append(result.train_seconds)
+        return {key: fmean(known) for key, known in seconds.items()}
 
     def _truncated_quality(self, result: TrialResult) -> float | None:
         """What stopping the same seed's baseline early would have given; it has a meaning only below the baseline."""
@@ -236,7 +296,11 @@ def read_history(journal: Path) -> History:
     Raises:
         MachineError: it cannot be read, or was made by a newer version.
     """
-    whole = replay(journal)
+    return history_of(replay(journal))
+
+
+def history_of(whole: Replay) -> History:
+    """What the records of a journal say."""
     starts = tuple(record for record in whole.records if isinstance(record, StartRecord))
     mixed, damaged_stages = mixed_stages(whole.records), frozenset(whole.damaged_stages)
     history = History(starts, {}, whole.damaged_lines, mixed=mixed, damaged_stages=damaged_stages)

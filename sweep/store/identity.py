@@ -44,7 +44,7 @@ def check_environment(
     Raises:
         UsageError: with each difference.
     """
-    changes = _changes(first.environment, environment) if first is not None else []
+    changes = set_up_changes(first.environment, environment) if first is not None else []
     if changes and not allow_mixed:
         raise UsageError(
             [
@@ -66,15 +66,16 @@ def mixed_stages(records: Iterable[StartRecord | StageRecord]) -> dict[str, tupl
     for record in records:
         if isinstance(record, StartRecord):
             first = first or record.environment
-            so_far |= dict.fromkeys(_changes(first, record.environment))
+            so_far |= dict.fromkeys(set_up_changes(first, record.environment))
         elif record.outcome is Outcome.FINISHED and record.stage not in found and first is not None:
-            own = _changes(first, record.environment or first)
+            own = set_up_changes(first, record.environment or first)
             resumed = so_far if record.measurement and record.measurement.resumed_at else {}
             found[record.stage] = tuple(dict.fromkeys([*resumed, *own]))
     return {stage: changes for stage, changes in found.items() if changes}
 
 
-def _changes(fixed: Environment, environment: Environment) -> list[str]:
+def set_up_changes(fixed: Environment, environment: Environment) -> list[str]:
+    """What differs between two set-ups of one sweep; trials of both are of its recipe all the same."""
     changes = [
         f"{name} was {getattr(fixed, field)}, now {getattr(environment, field)}"
         for name, field in (("threads", "threads"), ("device", "device_kind"), ("torch", "torch"))
@@ -90,6 +91,24 @@ def _changes(fixed: Environment, environment: Environment) -> list[str]:
         was, now = (_short(sha256) for sha256 in (fixed.data_sha256, environment.data_sha256))
         changes.append(f"the names of the images were {was}, now {now}")
     return changes
+
+
+def place_text(environment: Environment) -> str:
+    """`cpu (its name), 2 threads`."""
+    threads = f"{environment.threads} thread{'s' if environment.threads > 1 else ''}"
+    return f"{environment.device_kind} ({environment.device_name}), {threads}"
+
+
+def set_up_text(environment: Environment) -> str:
+    """A set-up by all that a time depends on: times of equal texts compare. Whatever `set_up_changes` names is in it;
+    so is the device's name, of which a sweep may have several."""
+    parts = {
+        "torch ": environment.torch,
+        "amp: auto is ": _amp(environment),
+        "code ": environment.code_sha256 and _short(environment.code_sha256),
+        "images ": environment.data_sha256 and _short(environment.data_sha256),
+    }
+    return ", ".join([place_text(environment), *(f"{name}{value}" for name, value in parts.items() if value)])
 
 
 def _amp(environment: Environment) -> str | None:

@@ -10,7 +10,7 @@ import errno
 import gc
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from sweep.errors import MachineError, Problem
-from sweep.store.durable import append_lines, read_file
+from sweep.store.durable import append_lines, read_file, write_bytes
 from sweep.store.records import FORMAT, Record, StageRecord, StartRecord
 
 _RECORD: TypeAdapter[StartRecord | StageRecord] = TypeAdapter(Record)
@@ -51,6 +51,15 @@ def append(path: Path, *records: StartRecord | StageRecord) -> None:
         MachineError: they cannot be written.
     """
     append_lines(path, *map(line_of, records))
+
+
+def write(path: Path, records: Iterable[StartRecord | StageRecord]) -> None:
+    """Make `path` a journal of `records`: of all of them, or it is what it was before.
+
+    Raises:
+        MachineError: it cannot be written.
+    """
+    write_bytes(path, *(line_of(record) + b"\n" for record in records))
 
 
 def line_of(record: StartRecord | StageRecord) -> bytes:

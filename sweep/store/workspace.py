@@ -86,8 +86,7 @@ class Workspace:
             try:
                 held.enter_context(hold(self._lock))
             except LockTaken:
-                fix = "wait for it, or choose another --name"
-                raise MachineError(Problem(f"in use by {self._owner()}", where=str(self.folder), fix=fix)) from None
+                raise self._in_use("wait for it, or choose another --name") from None
             discard_unfinished(self.folder / "owner")
             with replacing(self.folder / "owner") as file:
                 json.dump({"process": os.getpid(), "host": socket.gethostname(), "since": utc_now()}, file)
@@ -97,6 +96,18 @@ class Workspace:
     def is_locked(self) -> bool:
         """Whether a process trains here now. Writes nothing."""
         return is_held(self._lock)
+
+    def check_free(self) -> None:
+        """Pass in silence where no process trains here now. Writes nothing.
+
+        Raises:
+            MachineError: one does.
+        """
+        if self.is_locked():
+            raise self._in_use("wait for it")
+
+    def _in_use(self, fix: str) -> MachineError:
+        return MachineError(Problem(f"in use by {self._owner()}", where=str(self.folder), fix=fix))
 
     @property
     def _lock(self) -> Path:

@@ -27,7 +27,8 @@ NOT_MEASURED = [
 def test_the_columns_are_stable() -> None:
     assert ",".join(COLUMNS) == (
         "recipe,ratio,realised_ratio,seed,method,epochs,steps,train_seconds,eval_seconds,data_wait_seconds,"
-        "images_per_second,accuracy,loss,truncated_accuracy,dollars,joules,outcome,device,weights_sha256,other_set_up"
+        "images_per_second,accuracy,loss,truncated_accuracy,dollars,joules,outcome,device,weights_sha256,other_set_up,"
+        "set_up"
     )
 
 
@@ -61,6 +62,7 @@ def test_a_finished_trial_is_a_row_of_what_it_measured(history_of: Maker) -> Non
         "device": "cpu",
         "weights_sha256": "ab" * 32,
         "other_set_up": None,
+        "set_up": "cpu (Some CPU), 1 thread, torch 2.6.0",
     }
 
 
