@@ -14,7 +14,7 @@ import pytest
 COLUMNS = (
     "recipe,ratio,realised_ratio,seed,method,epochs,steps,train_seconds,eval_seconds,data_wait_seconds,"
     "images_per_second,accuracy,loss,truncated_accuracy,dollars,joules,outcome,device,weights_sha256,other_set_up,"
-    "set_up,ratio_text,examples,is_baseline,reason,contention"
+    "set_up,ratio_text,examples,is_baseline,reason,contention,baseline_seconds"
 )
 
 
