@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from sweep.report.picture import Picture
     from sweep.report.screen import Screen
     from sweep.request import SweepRequest
-    from sweep.run.executors.local import LocalExecutor
-    from sweep.run.placement import Placement
-    from sweep.store.workspace import Workspace
 
 # A grid of hundreds of ratios can be wrong in as many places.
 _MAX_PROBLEMS = 25
@@ -150,6 +147,15 @@ def run(
     allow_mixed: Annotated[
         bool, typer.Option("--allow-mixed", help="Go on with other threads, device or torch, and mark what they train.")
     ] = False,
+    executor: Annotated[str, typer.Option(metavar="local|ray|slurm", help="The engine that trains.")] = "local",
+    address: Annotated[str | None, typer.Option(help="With ray: the cluster's address, or auto.")] = None,
+    resources: Annotated[
+        str | None, typer.Option(metavar="NAME=AMOUNT,…", help="With ray: what a trial takes: num_cpus=2,num_gpus=1.")
+    ] = None,
+    slurm: Annotated[
+        str | None, typer.Option(metavar="NAME=VALUE,…", help="With slurm: of a job: partition=gpu,time=02:00:00.")
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="With slurm: leave once all jobs are queued.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and train nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the table.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print events, a line of JSON each, and no table.")] = False,
@@ -467,20 +473,17 @@ def _run(request: SweepRequest, quiet: bool) -> None:
     from sweep.report.live import make_view
 
     with make_view(_stderr(), quiet) as view:
-        done = run_request(request, view, _local_workers)
+        done = run_request(request, view, meanwhile=_import_what_reports)
     if done.history.starts:
         from sweep.report.findings import Findings
 
         _print_report(Findings.of_history(done.history), ReportFormat.TABLE)
-    _exit(done)
+    _exit(done, request.detach)
 
 
-def _local_workers(workspace: Workspace, placement: Placement, stall_timeout: float | None) -> LocalExecutor:
-    """Workers of this machine. Each imports torch first: what the report needs is imported meanwhile."""
-    from sweep.run.executors.local import LocalExecutor
-
+def _import_what_reports() -> None:
+    """While Workers start, each of which imports torch first."""
     Thread(target=_import_quietly, args=("sweep.report.findings",)).start()
-    return LocalExecutor(workspace, placement, stall_timeout)
 
 
 def _import_quietly(name: str) -> None:
@@ -493,14 +496,15 @@ def _run_for_a_program(request: SweepRequest) -> None:
     from sweep.api import run_request
     from sweep.report.live import JsonView
 
-    _exit(run_request(request, JsonView(_stdout())))
+    _exit(run_request(request, JsonView(_stdout())), request.detach)
 
 
-def _exit(done: SweepRun) -> None:
+def _exit(done: SweepRun, is_left: bool) -> None:
+    """`is_left`: what is not done was left to somebody else."""
     if done.stopped_by is not None:
         _complain("stopped; what is done is kept, and the same command goes on with the rest")
         raise typer.Exit(128 + done.stopped_by)
-    if not done.is_complete:
+    if not done.is_complete and not is_left:
         raise typer.Exit(1)
 
 

@@ -19,8 +19,9 @@ from sweep.recipe.imports.draft import Imported
 from sweep.recipe.library import LoadedRecipe
 from sweep.recipe.spelling import nearest
 from sweep.request import Asked, SweepRequest, load_requested, read_request
+from sweep.run import engine
 from sweep.run.auto_jobs import end_of, jobs_worth
-from sweep.run.executors.local import LocalExecutor
+from sweep.run.engine import EngineName, MakeExecutor
 from sweep.run.executors.protocol import Executor
 from sweep.run.keep import Keep
 from sweep.run.placement import Placement, num_cores, place, visible_gpus
@@ -28,6 +29,7 @@ from sweep.run.session import Session
 from sweep.run.stop import StopRequest
 from sweep.store.durable import replacing
 from sweep.store.history import History, read_history
+from sweep.store.queue import refuse_if_out
 from sweep.store.workspace import Workspace
 
 
@@ -114,9 +116,13 @@ def import_recipe(source: str, gpus: int | None = None, output: Path | None = No
 def run_request(
     request: SweepRequest,
     tell: Listener = lambda event: None,
-    make_executor: Callable[[Workspace, Placement, float | None], Executor] = LocalExecutor,
+    make_executor: MakeExecutor | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> SweepRun:
     """Train what `request` asks for and is not trained yet; `tell` hears of every event.
+
+    `make_executor` makes other Workers than those of the engine that is asked for; `meanwhile` is called before they
+    start, which takes a while.
 
     A signal to stop ends it early, with everything recorded that was done.
 
@@ -128,13 +134,14 @@ def run_request(
     asked = read_request(request)
     (plan, code_sha256), workspace = plan_asked(asked), asked.workspace
     placement, remarks = _place(asked, plan)
+    make = make_executor or engine.make_executor(asked.engine, asked.jobs is None)
     with StopRequest() as stop:
         if request.fresh:
             _set_aside(workspace, tell)
         with workspace.locked():
             for remark in (*(f"warning: {warning}" for warning in plan.warnings), *remarks):
                 tell(Noticed(remark))
-            session = _session(asked, plan, code_sha256, placement, make_executor, tell)
+            session = _session(asked, plan, code_sha256, placement, make, meanwhile, tell)
             try:
                 history = session.run(stop)
             except Interrupted:
@@ -149,16 +156,23 @@ def _session(
     plan: Plan,
     code_sha256: str | None,
     placement: Placement,
-    make_executor: Callable[[Workspace, Placement, float | None], Executor],
+    make_executor: MakeExecutor,
+    meanwhile: Callable[[], None],
     tell: Listener,
 ) -> Session:
     recipe, workspace = plan.loaded.recipe, asked.workspace
+
+    def make(num_stages: int) -> Executor:
+        meanwhile()
+        return make_executor(workspace, placement.at_most(num_stages), asked.stall_timeout)
+
     return Session(
         plan=plan,
         code_sha256=code_sha256,
         workspace=workspace,
-        make_executor=lambda num: make_executor(workspace, placement.at_most(num), asked.stall_timeout),
+        make_executor=make,
         chooses_jobs=asked.jobs is None,
+        is_local=asked.engine.name is EngineName.LOCAL,
         threads_alone=placement.threads_alone,
         prepare_job=prepare_job(plan.loaded, placement.device, placement.threads).model_copy(
             update={
@@ -172,6 +186,8 @@ def _session(
         keep=Keep(asked.request.keep),
         allow_mixed=asked.request.allow_mixed,
         tell=tell,
+        attaches=asked.engine.name is EngineName.SLURM,
+        detach=asked.engine.detach,
     )
 
 
@@ -181,7 +197,6 @@ def _place(asked: Asked, plan: Plan) -> tuple[Placement, list[str]]:
     A sweep keeps the number of threads that its first run has fixed, unless an option asks for another one.
     """
     request, loaded, jobs = asked.request, asked.loaded, asked.jobs
-    gpus = visible_gpus() if jobs != 1 and request.device != "cpu" else ()
     first = None if request.fresh else read_history(asked.workspace.journal).first_start
     threads, remarks = loaded.recipe.threads, []
     is_asked_for = loaded.places.get("threads") in ("--threads", "--set")
@@ -191,6 +206,9 @@ def _place(asked: Asked, plan: Plan) -> tuple[Placement, list[str]]:
                 f"threads: {first.environment.threads}, as in this sweep's first run (the recipe says {threads})"
             ]
         threads = first.environment.threads
+    if asked.engine.name is not EngineName.LOCAL:
+        return asked.engine.place(jobs, threads, request.device), remarks
+    gpus = visible_gpus() if jobs != 1 and request.device != "cpu" else ()
     placement = place(
         jobs, request.device, threads, num_cores(), gpus, worth=lambda most: jobs_worth(end_of(plan), most)
     )
@@ -210,6 +228,7 @@ def _crowding(placement: Placement) -> list[Problem]:
 def _set_aside(workspace: Workspace, tell: Callable[[Event], None]) -> None:
     if workspace.journal.exists():
         with workspace.locked():
+            refuse_if_out(workspace)
             target = workspace.set_aside()
         tell(Noticed(f"set the old results aside as {target}"))
 

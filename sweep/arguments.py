@@ -35,6 +35,11 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "fresh": (bool,),
     "share": (bool,),
     "allow_mixed": (bool,),
+    "executor": (str,),
+    "address": (str, type(None)),
+    "resources": (str, type(None)),
+    "slurm": (str, type(None)),
+    "detach": (bool,),
 }
 
 

@@ -51,6 +51,11 @@ def run_sweep(
     stall_timeout: float | str = 600,
     keep: str = "forks",
     allow_mixed: bool = False,
+    executor: str = "local",
+    address: str | None = None,
+    resources: str | None = None,
+    slurm: str | None = None,
+    detach: bool = False,
     progress: bool = False,
 ) -> pd.DataFrame:
     """Train `recipe` at every ratio with every seed, only what is missing, and return the sweep as a table.

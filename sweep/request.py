@@ -10,6 +10,7 @@ from pathlib import Path
 from sweep.errors import Complaints, Problem, UsageError
 from sweep.recipe.duration import Ratio, parse_ratios
 from sweep.recipe.library import LoadedRecipe, Override, load_recipe, loaded_from_keys, parse_settings
+from sweep.run.engine import Engine, read_engine
 from sweep.run.keep import Keep
 from sweep.run.placement import parse_jobs
 from sweep.store.workspace import Workspace, open_writable
@@ -33,6 +34,7 @@ class SweepRequest:
     was lost or hung is trained again, `checkpoint_every`, seconds of training between checkpoints, `stall_timeout`,
     seconds without a step or an evaluation batch after which a worker hangs ("never" for neither), `keep`, which states
     stay when all is done, and `allow_mixed`, to go on with other threads, device or torch than the sweep began with.
+    `executor` names the engine that trains it; `address`, `resources`, `slurm` and `detach` are told to it: see Engine.
     Without `share` every trial is trained alone.
     """
 
@@ -57,6 +59,11 @@ class SweepRequest:
     keep: str = Keep.FORKS
     share: bool = True
     allow_mixed: bool = False
+    executor: str = "local"
+    address: str | None = None
+    resources: str | None = None
+    slurm: str | None = None
+    detach: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class Asked:
     jobs: int | None
     checkpoint_every: float | None
     stall_timeout: float | None
+    engine: Engine
 
 
 def read_request(request: SweepRequest) -> Asked:
@@ -85,6 +93,7 @@ def read_request(request: SweepRequest) -> Asked:
     jobs: int | None = None
     checkpoint_every: float | None = None
     stall_timeout: float | None = None
+    engine = Engine()
     with complaints:
         loaded = load_requested(request)
     with complaints:
@@ -96,13 +105,15 @@ def read_request(request: SweepRequest) -> Asked:
     with complaints:
         stall_timeout = _parse_stall_timeout(str(request.stall_timeout))
     with complaints:
+        engine = read_engine(request.executor, request.address, request.resources, request.slurm, request.detach)
+    with complaints:
         _check_options(request)
     with complaints:
         workspace = _workspace(request, loaded.name if loaded else "recipe")
     complaints.raise_any()
     assert loaded is not None
     assert workspace is not None
-    return Asked(request, loaded, ratios, workspace, jobs, checkpoint_every, stall_timeout)
+    return Asked(request, loaded, ratios, workspace, jobs, checkpoint_every, stall_timeout, engine)
 
 
 def load_requested(request: SweepRequest) -> LoadedRecipe:

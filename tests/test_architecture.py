@@ -71,6 +71,7 @@ ORDER = [
     "sweep.store.lock",
     "sweep.store.records",
     "sweep.store.workspace",
+    "sweep.store.queue",
     "sweep.store.states",
     "sweep.store.identity",
     "sweep.store.journal",
@@ -142,12 +143,27 @@ ORDER = [
     "sweep.run.keep",
     "sweep.run.makespan",
     "sweep.run.order",
+    "sweep.run.executors.child",
     "sweep.run.executors.seat",
     "sweep.run.ask",
+    "sweep.run.executors.seated",
     "sweep.run.executors.local",
+    "sweep.run.executors.mirror",
+    "sweep.run.executors.relay",
+    "sweep.run.executors.courier",
+    "sweep.run.executors.ray_cluster",
+    "sweep.run.executors.ray",
+    "sweep.run.left",
+    "sweep.run.slurm_options",
+    "sweep.run.executors.queued",
+    "sweep.run.executors.cluster",
+    "sweep.run.executors.slurm_cluster",
+    "sweep.run.executors.slurm",
+    "sweep.run.engine",
     "sweep.run.retries",
     "sweep.run.adopt",
     "sweep.run.ledger",
+    "sweep.run.collect",
     "sweep.run.distortion",
     "sweep.run.auto_jobs",
     "sweep.run.waiting",
@@ -283,6 +299,13 @@ def test_frameworks_of_others_are_imported_by_their_own_callback_alone():
         assert {theirs[name] for name in found} <= {path.name}, path
 
 
+def test_the_engines_of_others_are_imported_by_their_own_executor_alone():
+    theirs = {"ray": {"ray.py", "ray_cluster.py"}, "submitit": {"slurm_cluster.py", "queued.py"}}
+    for path in FILES:
+        found = {name.split(".")[0] for name in imports(path)} & theirs.keys()
+        assert all(path.parent.name == "executors" and path.name in theirs[name] for name in found), path
+
+
 def test_only_one_file_reads_a_clock():
     for path in FILES:
         if path.name != "clock.py":
@@ -352,7 +375,7 @@ def test_help_loads_nothing_heavy():
 
 def test_planning_loads_neither_torch_nor_pandas():
     loaded = loaded_after(AS_COMMAND.format(arguments=["plan", "fashion_mnist"]))
-    assert not loaded & {"torch", "torchvision", "pandas", "sklearn"}
+    assert not loaded & {"torch", "torchvision", "pandas", "sklearn", "ray", "submitit"}
 
 
 def test_planning_loads_nothing_of_what_trains_or_writes_it_down():

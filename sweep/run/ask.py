@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from sweep.errors import MachineError, Problem
+from sweep.run.executors.child import Child
 from sweep.run.executors.patience import SECONDS_TO_START
-from sweep.run.executors.seat import Child
 from sweep.run.messages import Prepared
 from sweep.store.records import PrepareJob
 
@@ -24,7 +24,7 @@ def ask(job: PrepareJob, timeout_seconds: float = SECONDS_TO_START) -> Prepared:
     """
     with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
         log = Path(folder) / "worker.log"
-        child = Child(log, {})
+        child = Child(log, job.threads)
         try:
             child.send(job)
             has_answered = child.connection.poll(timeout_seconds)

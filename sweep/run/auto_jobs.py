@@ -112,10 +112,13 @@ def _judged(found: dict[int, Distortion], end: End, seconds: float) -> Choice:
     return Choice(jobs, "; ".join(filter(None, (beside, refused))))
 
 
-def choose(executor: Executor, ledger: Ledger, threads_alone: int | None, stop: StopRequest) -> Choice:
+def choose(
+    executor: Executor, ledger: Ledger, threads_alone: int | None, stop: StopRequest, is_local: bool = True
+) -> Choice:
     """How many of the executor's Workers are to train what there is to be trained, and the words that follow on that.
 
-    `threads_alone`: those of a single one; None for as many as the others have.
+    `threads_alone`: those of a single one; None for as many as the others have. Where not all of them are on this
+    machine, whoever has placed them keeps them apart, and there are as many as there is room for.
 
     Raises:
         Interrupted: `stop` was requested meanwhile.
@@ -124,6 +127,8 @@ def choose(executor: Executor, ledger: Ledger, threads_alone: int | None, stop: 
         return Choice(1, "")
     if ledger.plan.loaded.recipe.kind == "command":
         return Choice(executor.capacity, "; how much a command's trials distort each other's times is not measured")
+    if not is_local:
+        return Choice(executor.capacity, "; how much they distort each other's times is not measured")
     probe = _probing(executor, ledger.plan, stop)
     wide = None if threads_alone is None else lambda seconds: probe(1, seconds, threads_alone)[0]
     choice = choose_jobs(probe, end_of(ledger.plan, ledger), executor.capacity, wide)

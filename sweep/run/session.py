@@ -10,6 +10,7 @@ from sweep.errors import MachineError, Problem
 from sweep.events import Listener, Noticed, SweepStarted
 from sweep.plan.stages import Plan
 from sweep.run.auto_jobs import choose, counted
+from sweep.run.collect import collect
 from sweep.run.dispatch import Dispatch
 from sweep.run.executors.protocol import Executor
 from sweep.run.keep import Keep
@@ -19,6 +20,7 @@ from sweep.run.retries import Retries
 from sweep.run.stop import StopRequest
 from sweep.store.history import History, read_history
 from sweep.store.identity import check_environment, check_recipe
+from sweep.store.queue import refuse_if_out
 from sweep.store.records import Environment, PrepareJob, StartRecord
 from sweep.store.workspace import Workspace
 
@@ -32,6 +34,7 @@ class Session:
     workspace: Workspace
     make_executor: Callable[[int], Executor]  # given the number of Stages that there are to train
     chooses_jobs: bool  # of the executor's Workers as many as finish first
+    is_local: bool  # all of them are on this machine
     threads_alone: int | None  # of one that is better off alone; None: as many as prepare_job says
     prepare_job: PrepareJob
     price: float | None
@@ -39,6 +42,8 @@ class Session:
     keep: Keep
     allow_mixed: bool
     tell: Listener
+    attaches: bool = False  # its executor adopts Stages that jobs of a cluster train already
+    detach: bool = False  # it leaves once all Stages are handed to one that does
 
     def run(self, stop: StopRequest) -> History:
         """Train what is missing; returns what the journal says then.
@@ -52,6 +57,9 @@ class Session:
         history = read_history(self.workspace.journal)
         loaded = self.plan.loaded
         check_recipe(history.last_start, loaded.recipe, str(self.workspace.folder), loaded.places)
+        collect(self.workspace, history, self.tell)
+        if not self.attaches:
+            refuse_if_out(self.workspace)
         ledger = Ledger(self.workspace, history, self.plan, self.keep, self.tell)
         self._tell_damage(history, ledger)
         if ledger.plan.stages or history.last_start is None:
@@ -65,12 +73,17 @@ class Session:
                 environment = environment.model_copy(update={"git_commit": git_commit()})
                 ledger.tidy()
                 self._tell_start(ledger)
-                self._train(ledger, executor, environment, stop)
+                if self.detach:
+                    self._hand_out(ledger, executor, environment, stop)
+                else:
+                    self._train(ledger, executor, environment, stop)
         else:
             self._check_code(history)
             ledger.tidy()
             self._record_start(ledger, history.last_start.environment, history.last_start.jobs)
-        return read_history(self.workspace.journal)
+        history = read_history(self.workspace.journal)
+        collect(self.workspace, history, self.tell)
+        return history
 
     def _check_set_up(self, history: History, environment: Environment) -> None:
         where = str(self.workspace.folder)
@@ -81,7 +94,7 @@ class Session:
         self, ledger: Ledger, executor: Executor, environment: Environment, stop: StopRequest
     ) -> Environment:
         """Let the Workers go that are too many, and say so; where the one that stays computes."""
-        choice = choose(executor, ledger, self.threads_alone, stop)
+        choice = choose(executor, ledger, self.threads_alone, stop, self.is_local)
         executor.keep(choice.jobs)
         threads = self.prepare_job.threads
         if choice.is_alone and self.threads_alone is not None:
@@ -125,6 +138,17 @@ class Session:
                     Noticed(f"a state that others go on from is gone ({reason}): its steps are trained once more")
                 )
             ledger.plan_anew()
+
+    def _hand_out(self, ledger: Ledger, executor: Executor, environment: Environment, stop: StopRequest) -> None:
+        """Submit all that is planned, a Stage that follows on another one after that, and leave it to be trained."""
+        self._record_start(ledger, environment, executor.capacity)
+        stages = sorted(ledger.plan.stages, key=lambda stage: stage.start_step)
+        for stage in stages:
+            stop.raise_if_requested()
+            executor.submit(ledger.job(stage))
+        count = f"{len(stages)} stage{'s are' if len(stages) > 1 else ' is'}"
+        how = "without --detach the same command stays with them"
+        self.tell(Noticed(f"{count} left to the cluster; the same command collects what is done, {how}"))
 
     def _record_start(self, ledger: Ledger, environment: Environment, jobs: int) -> None:
         """Write down what is asked for, unless the journal says exactly this already."""

@@ -1,5 +1,5 @@
-"""The child process: `python -m sweep.run.worker DESCRIPTOR`. It prepares (checks the model and the data, loads the
-data), then trains one Stage after the other, until it is asked to stop; it is gone as soon as its parent is.
+"""The child process: `python -m sweep.run.worker DESCRIPTOR SWEEP_PID`. It prepares (checks the model and the data,
+loads the data), then trains one Stage after the other, until it is asked to stop; it is gone as soon as its parent is.
 
 torch is imported here and nowhere above: inside the functions, once the environment has been set.
 """
@@ -322,14 +322,14 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else ""
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, sweep_pid: int) -> None:
     """Serve the connection until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     end_with_parent()
     sys.stdout, sys.stderr = lossy(sys.stdout), lossy(sys.stderr)  # both are the log
     connection = Connection(descriptor)
     jobs: queue.SimpleQueue[PrepareJob | ProbeJob | StageJob] = queue.SimpleQueue()
-    worker = Worker(lambda message: _send(connection, message), os.getppid())
+    worker = Worker(lambda message: _send(connection, message), sweep_pid)
     threading.Thread(target=_receive, args=(connection, jobs, worker), daemon=True).start()
     while True:
         worker.do(jobs.get())
@@ -357,4 +357,4 @@ def _send(connection: Connection, message: Message) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(*map(int, sys.argv[1:]))

@@ -9,6 +9,7 @@ from pathlib import Path
 from sweep.errors import MachineError, Problem
 from sweep.store.catalogue import no_such_sweep
 from sweep.store.history import History, read_history
+from sweep.store.queue import refuse_if_out
 from sweep.store.states import all_states
 from sweep.store.workspace import Workspace, list_workspaces, open_workspace
 
@@ -78,6 +79,7 @@ def remove_states(found: Iterable[LeftStates], tell: Callable[[LeftStates], None
 
 def _remove(workspace: Workspace) -> None:
     with workspace.locked():
+        refuse_if_out(workspace)
         for states in all_states(workspace.states):
             states.remove_all_but(())
         if stays := list(all_states(workspace.states)):

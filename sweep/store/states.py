@@ -21,7 +21,7 @@ FORMAT = 4
 _READABLE = (2, 3, FORMAT)
 # The one before is for the case that the newest is damaged.
 _NUM_KEPT = 2
-_CHECKSUM_CHARS = 64
+CHECKSUM_CHARS = 64
 _MAX_HEADER_BYTES = 4096
 _SUFFIX = ".state"
 
@@ -98,7 +98,7 @@ class StageStates:
         """
         self.begin()
         header = _Header(format=FORMAT, step=step, origin=origin).model_dump_json().encode() + b"\n"
-        write_own(self._path(step), _checksum(header, content), b" ", header, content)
+        write_own(self.path(step), _checksum(header, content), b" ", header, content)
         newest = [other for other in self.steps() if other not in kept][:_NUM_KEPT]
         self.remove_all_but([step, *newest, *kept])
 
@@ -109,30 +109,31 @@ class StageStates:
             UnusableState: it is damaged, or not of this Stage.
         """
         try:
-            whole = read_file(self._path(step))
+            whole = read_file(self.path(step))
         except OSError as error:
             raise UnusableState(f"unreadable ({error.strerror})") from error
-        body = memoryview(whole)[_CHECKSUM_CHARS + 1 :]
-        if whole[: _CHECKSUM_CHARS + 1] != _checksum(body) + b" ":
+        body = memoryview(whole)[CHECKSUM_CHARS + 1 :]
+        if whole[: CHECKSUM_CHARS + 1] != _checksum(body) + b" ":
             raise UnusableState("damaged")
-        start = whole.find(b"\n", _CHECKSUM_CHARS) + 1
-        self._check_header(whole[_CHECKSUM_CHARS + 1 : start], step)
+        start = whole.find(b"\n", CHECKSUM_CHARS) + 1
+        self._check_header(whole[CHECKSUM_CHARS + 1 : start], step)
         return memoryview(whole)[start:]
 
     def origin(self, step: int) -> Origin | None:
         """What the checkpoint of `step` says of itself; None where that cannot be told. The rest is not looked at."""
         try:
-            with self._path(step).open("rb") as file:
+            with self.path(step).open("rb") as file:
                 line = file.readline(_MAX_HEADER_BYTES)
-            return self._check_header(line[_CHECKSUM_CHARS + 1 :], step)
+            return self._check_header(line[CHECKSUM_CHARS + 1 :], step)
         except (OSError, UnusableState):
             return None
 
     def remove(self, step: int) -> None:
         """Remove one checkpoint."""
-        discard_file(self._path(step))
+        discard_file(self.path(step))
 
-    def _path(self, step: int) -> Path:
+    def path(self, step: int) -> Path:
+        """Of the checkpoint of `step`, whether there is one or not."""
         return self.folder / f"{step}{_SUFFIX}"
 
     def _check_header(self, line: bytes, step: int) -> Origin:
@@ -151,7 +152,7 @@ class StageStates:
         writing has a name of its own, and goes too."""
         if not self.is_begun:
             return
-        kept = {self._path(step) for step in steps}
+        kept = {self.path(step) for step in steps}
         left = False
         for path in self.folder.iterdir():
             if path in kept:

@@ -6,6 +6,7 @@ results/digits/journal.jsonl   the truth
                states/STAGE/   the states of a Stage that others go on from, or that is not done
                weights/        each trial's final weights, where they are kept
                outputs/TRIAL/  what the command of a trial has written, where a recipe has one
+               queue/, outbox/ what was handed to jobs of a cluster, and what these have left (see queue.py)
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Workspace:
         """Whether it is kept as it is, to be compared with."""
         return self.name.startswith(_KEPT)
 
-    def log(self, worker: int) -> Path:
+    def log(self, worker: int | str) -> Path:
         return self.folder / "logs" / f"worker-{worker}.log"
 
     def trial_log(self, trial: str) -> Path:
@@ -65,6 +66,14 @@ class Workspace:
     @property
     def states(self) -> Path:
         return self.folder / "states"
+
+    @property
+    def queue(self) -> Path:
+        return self.folder / "queue"
+
+    @property
+    def outbox(self) -> Path:
+        return self.folder / "outbox"
 
     def weights(self, trial: str) -> Path:
         return self.folder / "weights" / f"{trial}.pt"
@@ -136,9 +145,8 @@ class Workspace:
         for ever."""
         logs = self.folder / "logs"
         files = [self.journal, self.folder / "lock", self.folder / "owner"]
-        problems = _strange(
-            [logs, self.states, self.folder / "weights", self.folder / "outputs"], stat.S_ISDIR, "folder"
-        )
+        folders = [logs, self.states, self.queue, self.outbox, self.folder / "weights", self.folder / "outputs"]
+        problems = _strange(folders, stat.S_ISDIR, "folder")
         if not problems and logs.exists():
             files += logs.glob("*.log")
         if problems := [*problems, *_strange(files, stat.S_ISREG, "file")]:

@@ -1,4 +1,4 @@
-"""One contract, held by every executor, with real training."""
+"""The executors of this machine: the contract of all, and what Workers that are processes bring with them."""
 
 import os
 import signal
@@ -6,146 +6,51 @@ from pathlib import Path
 
 import pytest
 import torch
+from executor_contract import PREPARE, ExecutorContract, answer, jobs_of, prepare_job, trained_alone
 
 from sweep import host_memory
 from sweep.api import plan_sweep
-from sweep.errors import Interrupted, MachineError, Outcome, RecipeError
-from sweep.recipe.library import load_recipe, parse_settings
+from sweep.errors import Interrupted, MachineError, Outcome
 from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
 from sweep.run.executors.local import LocalExecutor
 from sweep.run.ledger import stage_job
-from sweep.run.messages import Noted, Probed, Progressed, StageDone
+from sweep.run.messages import Probed, Progressed, StageDone
 from sweep.run.placement import Placement
 from sweep.run.stop import StopRequest
-from sweep.store.records import PrepareJob, ProbeJob
-from sweep.store.states import StageStates
+from sweep.store.records import ProbeJob
 from sweep.store.workspace import Workspace
-from sweep.train.keeper import origin_of
 
 ONE_JOB = Placement(jobs=1, threads=1)
 TWO_JOBS = Placement(jobs=2, threads=1)
 KILLED = "crashed (SIGKILL; perhaps out of host memory)"
 
 
-def prepare_job(*settings, recipe="smoke"):
-    recipe = load_recipe(recipe, parse_settings(settings)).recipe
-    return PrepareJob(recipe=recipe.model_dump(mode="json"), device="cpu", threads=1)
+class TestInline(ExecutorContract):
+    @pytest.fixture
+    def executor(self):
+        with InlineExecutor() as made:
+            yield made
 
 
-PREPARE = prepare_job()
+class TestLocal(ExecutorContract):
+    @pytest.fixture
+    def executor(self, tmp_path):
+        with LocalExecutor(Workspace(tmp_path), ONE_JOB) as made:
+            yield made
 
 
-@pytest.fixture(params=["inline", "local", pytest.param("local with two jobs", marks=pytest.mark.slow)])
-def executor(request, tmp_path):
-    placement = {"inline": None, "local": ONE_JOB, "local with two jobs": TWO_JOBS}[request.param]
-    with LocalExecutor(Workspace(tmp_path), placement) if placement else InlineExecutor() as made:
-        yield made
+@pytest.mark.slow
+class TestLocalWithTwoJobs(ExecutorContract):
+    @pytest.fixture
+    def executor(self, tmp_path):
+        with LocalExecutor(Workspace(tmp_path), TWO_JOBS) as made:
+            yield made
 
 
 @pytest.fixture
 def jobs():
-    plan = plan_sweep(SweepRequest(recipe="smoke", ratios="1/8,1/4"))
-    return [stage_job(stage) for stage in sorted(plan.stages, key=lambda stage: stage.stop_step)]
-
-
-def answer(executor):
-    """What comes of the submitted Stage: its StageDone, and the progress told before it."""
-    told = []
-    for _ in range(1000):  # of a tenth of a second at most
-        message = executor.receive(0.1)
-        if isinstance(message, StageDone):
-            return message, told
-        if message is not None:
-            told.append(message)
-    raise AssertionError("the Stage was never answered")
-
-
-def test_preparing_tells_the_environment(executor):
-    environment = executor.prepare(PREPARE, StopRequest())
-    assert (environment.device_kind, environment.threads) == ("cpu", 1)
-
-
-def test_every_stage_is_answered_once_with_what_it_measured(executor, jobs):
-    executor.prepare(PREPARE, StopRequest())
-    for job in jobs:
-        executor.submit(job)
-        done, told = answer(executor)
-        assert (done.stage, done.outcome, done.reason) == (job.stage, Outcome.FINISHED, None)
-        assert done.measurement.steps == job.stop_step
-        assert done.measurement.evaluations.steps == job.eval_steps
-        assert all(isinstance(message, Progressed) and message.progress.stage == job.stage for message in told)
-    assert executor.receive(0) is None
-
-
-def test_executors_agree_to_the_last_bit(jobs, tmp_path):
-    hashes = []
-    for executor in (InlineExecutor(), LocalExecutor(Workspace(tmp_path), ONE_JOB)):
-        with executor:
-            executor.prepare(PREPARE, StopRequest())
-            executor.submit(jobs[0])
-            hashes.append(answer(executor)[0].measurement.weights_sha256)
-    assert hashes[0] == hashes[1]
-
-
-def test_missing_data_is_an_error_of_the_machine(executor, tmp_path):
-    missing = prepare_job(f"data_path={tmp_path}", recipe="fashion_mnist")
-    with pytest.raises(MachineError, match="FashionMNIST is absent"):
-        executor.prepare(missing, StopRequest())
-
-
-def test_a_model_that_does_not_take_the_images_is_told_before_anything_trains(executor):
-    with pytest.raises(RecipeError, match=r"^model: alexnet does not take images of 1x8x8"):
-        executor.prepare(prepare_job("model=alexnet"), StopRequest())
-
-
-def test_an_absent_device_is_an_error_of_the_machine(executor):
-    with pytest.raises(MachineError, match="there is no device cuda:99"):
-        executor.prepare(PREPARE.model_copy(update={"device": "cuda:99"}), StopRequest())
-
-
-def test_a_stage_that_raises_fails_with_its_reason_and_the_next_one_trains(executor, jobs):
-    executor.prepare(PREPARE, StopRequest())
-    executor.submit(jobs[0].model_copy(update={"rates": ""}))  # too few rates: the loop has nothing to read
-    done, _ = answer(executor)
-    assert done.outcome is Outcome.FAILED
-    assert "IndexError" in done.reason
-    executor.submit(jobs[0])
-    assert answer(executor)[0].outcome is Outcome.FINISHED
-
-
-def test_one_that_is_asked_to_stop_saves_its_stage_and_another_one_goes_on_to_the_same_bits(executor, jobs, tmp_path):
-    """Asked before the Stage begins: it ends after its first step."""
-    kept = PREPARE.model_copy(update={"workspace": str(tmp_path / "kept"), "checkpoint_every": 1e9})
-    executor.prepare(kept, StopRequest())
-    executor.stop()
-    executor.submit(jobs[0])
-    done, _ = answer(executor)
-    assert (done.outcome, done.reason, done.measurement) == (
-        Outcome.INTERRUPTED,
-        "interrupted; goes on at step 1",
-        None,
-    )
-    measured = []
-    for prepare in (kept, PREPARE):
-        with InlineExecutor() as other:
-            other.prepare(prepare, StopRequest())
-            other.submit(jobs[0])
-            measured.append(answer(other)[0].measurement)
-    assert [m.resumed_at for m in measured] == [(1,), ()]
-    assert measured[0].weights_sha256 == measured[1].weights_sha256
-
-
-def test_a_damaged_checkpoint_is_told_with_its_stage(executor, jobs, tmp_path):
-    states = StageStates(Workspace(tmp_path / "kept").states / jobs[0].stage)
-    states.write(5, b"no checkpoint", origin_of(jobs[0]))
-    executor.prepare(PREPARE.model_copy(update={"workspace": str(tmp_path / "kept")}), StopRequest())
-    executor.submit(jobs[0])
-    done, told = answer(executor)
-    [noted] = [message for message in told if isinstance(message, Noted)]
-    assert noted.stage == jobs[0].stage
-    assert noted.text.endswith("starting from the beginning")
-    assert (done.outcome, done.measurement.resumed_at) == (Outcome.FINISHED, ())
+    return jobs_of()
 
 
 @pytest.mark.slow
@@ -197,20 +102,7 @@ def test_workers_that_were_timed_beside_each_other_train_as_if_they_had_not_been
         assert executor.probe(probe, 1, StopRequest()) == [Probed(reason="a worker " + KILLED)]
         executor.submit(jobs[0])  # in one that replaces it
         assert answer(executor)[0].measurement.weights_sha256 == done.measurement.weights_sha256
-    with InlineExecutor() as other:
-        other.prepare(PREPARE, StopRequest())
-        other.submit(jobs[0])
-        assert answer(other)[0].measurement.weights_sha256 == done.measurement.weights_sha256
-
-
-def test_a_probe_that_fails_says_why_and_the_stage_trains(executor, jobs):
-    executor.prepare(PREPARE, StopRequest())
-    broken = ProbeJob(like=jobs[0].model_copy(update={"rates": ""}), seconds=0.0)
-    [probed] = executor.probe(broken, 1, StopRequest())
-    assert probed.step_seconds is None
-    assert "IndexError" in probed.reason
-    executor.submit(jobs[0])
-    assert answer(executor)[0].outcome is Outcome.FINISHED
+    assert trained_alone(jobs[0]).weights_sha256 == done.measurement.weights_sha256
 
 
 def test_ctrl_c_is_heard_while_workers_are_timed(jobs, tmp_path):

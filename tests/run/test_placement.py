@@ -135,7 +135,7 @@ def test_the_environment_has_the_last_word_as_cuda_reads_it(smi, monkeypatch, va
 
 
 def test_each_worker_finds_its_threads_and_its_gpu_in_its_environment(tmp_path, monkeypatch):
-    from sweep.run.executors import seat
+    from sweep.run.executors import child
     from sweep.run.executors.local import LocalExecutor
     from sweep.run.stop import StopRequest
     from sweep.store.records import PrepareJob
@@ -152,7 +152,7 @@ def test_each_worker_finds_its_threads_and_its_gpu_in_its_environment(tmp_path, 
             raise Started
         return
 
-    monkeypatch.setattr(seat.subprocess, "Popen", popen)
+    monkeypatch.setattr(child.subprocess, "Popen", popen)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-c,GPU-a")
     executor = LocalExecutor(Workspace(tmp_path), place(2, "cuda", 3, os.cpu_count(), visible_gpus()))
     with pytest.raises(Started):

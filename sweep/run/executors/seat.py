@@ -1,58 +1,67 @@
-"""A place for one Worker process on this machine. A Worker that dies takes only its own Stage along, as does one that
-makes no progress any more, which is ended; the next Stage gets a new one.
-
-The Worker runs in a process group of its own, so that Ctrl-C reaches only the parent; its threads and its GPU are set
-in its environment before torch starts.
+"""A place for one Worker, wherever it runs. A Worker that dies takes only its own Stage along, as does one that makes
+no progress any more, which is ended; the next Stage gets a new one.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Mapping
-from multiprocessing import Pipe
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Protocol
 
-from sweep import host_memory
 from sweep.errors import MachineError, Outcome, Problem
+from sweep.run.executors.child import SECONDS_TO_LEAVE
 from sweep.run.executors.patience import Patience
-from sweep.run.messages import (
-    Job,
-    Message,
-    Orphaned,
-    Prepared,
-    Probed,
-    Progressed,
-    Said,
-    StageDone,
-    StopJob,
-    decode_message,
-    encode,
-)
-from sweep.store.durable import open_log
+from sweep.run.messages import Job, Message, Orphaned, Prepared, Probed, Progressed, Said, StageDone, StopJob
 from sweep.store.records import Environment, PrepareJob, ProbeJob, StageJob
 from sweep.store.workspace import Workspace
 
-# Chosen: a Worker leaves by itself within milliseconds of its connection's end; one that is stuck is killed after this.
-SECONDS_TO_LEAVE = 2.0
 _LOG_LINES_SHOWN = 5
 
 
+class WorkerLine(Protocol):
+    """The way to one Worker, which runs until it is ended or lost."""
+
+    @property
+    def connection(self) -> Connection:
+        """What there is to wait for: it is ready when `receive` has something to say."""
+        ...
+
+    def send(self, job: Job) -> None: ...
+
+    def receive(self) -> Message | None:
+        """The next message; None when the Worker is gone."""
+        ...
+
+    def dismiss(self) -> None:
+        """Let it go, without waiting for that: nobody listens to it any more."""
+        ...
+
+    def end(self, seconds_to_leave: float = SECONDS_TO_LEAVE) -> str:
+        """End it, with all that it has started; says how it ended."""
+        ...
+
+    @property
+    def was_ended_for_memory(self) -> bool:
+        """Whether it was, by whoever looks after the memory of its machine, as far as is known."""
+        ...
+
+
+# Given the log that the Worker's output goes to, and its number of threads.
+StartWorker = Callable[[Path, int], WorkerLine]
+
+
 class Seat:
-    """The Worker with one number: its process, and the Stage that it is training."""
+    """The Worker with one number, and the Stage that it is training; `start` starts one."""
 
     def __init__(
-        self, workspace: Workspace, number: int, environment: Mapping[str, str], stall_timeout: float | None = None
+        self, workspace: Workspace, number: int | str, start: StartWorker, stall_timeout: float | None = None
     ) -> None:
         self._log = workspace.log(number)
         self._shown_log = workspace.relative(self._log)
-        self._environment = dict(environment)  # beside its threads
+        self._start_worker = start
         self._prepare_job: PrepareJob | None = None
-        self._child: Child | None = None
+        self._child: WorkerLine | None = None
         self._training: str | None = None  # the Stage that was submitted and is not done
         self.trained: str | None = None  # the Stage that this Worker has trained last
         self._patience = Patience(stall_timeout)
@@ -63,7 +72,7 @@ class Seat:
 
     @property
     def connection(self) -> Connection | None:
-        """What there is to listen to; None where no process runs."""
+        """What there is to listen to; None where no Worker runs."""
         return self._child.connection if self._child else None
 
     def prepare(self, job: PrepareJob) -> None:
@@ -160,7 +169,7 @@ class Seat:
     def dismiss(self) -> None:
         """Let the Worker go: from now on it has nobody to talk to."""
         if self._child is not None:
-            self._child.connection.close()
+            self._child.dismiss()
 
     def end(self, seconds_to_leave: float = SECONDS_TO_LEAVE) -> None:
         """End the Worker: it has so long to leave by itself."""
@@ -168,15 +177,14 @@ class Seat:
             self._child.end(seconds_to_leave)
             self._child = None
 
-    def _start(self) -> Child:
+    def _start(self) -> WorkerLine:
         assert self._prepare_job is not None, "prepare first"
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(self._prepare_job.threads))
-        self._child, self.trained = Child(self._log, threads | self._environment), None
+        self._child, self.trained = self._start_worker(self._log, self._prepare_job.threads), None
         self._child.send(self._prepare_job)
         return self._child
 
-    def _lost(self, child: Child) -> StageDone | None:
-        """The Worker is gone: its Stage crashed, or the kernel has ended it."""
+    def _lost(self, child: WorkerLine) -> StageDone | None:
+        """The Worker is gone: its Stage crashed, or was ended for the memory that it took."""
         reason = child.end()
         self._child = None
         if child.was_ended_for_memory:
@@ -193,68 +201,10 @@ class Seat:
         stage, self._training = self._training, None
         return StageDone(stage=stage, outcome=outcome, reason=reason, log=self._shown_log) if stage else None
 
-    def _broken(self, child: Child) -> MachineError:
+    def _broken(self, child: WorkerLine) -> MachineError:
         reason = child.end()
         self._child = None
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
-        return MachineError(Problem(f"the worker did not start: {reason}: {' / '.join(lines)}", where=str(self._log)))
-
-
-class Child:
-    """The process and the connection to it."""
-
-    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
-        self.connection, theirs = Pipe()
-        self._oom_kills_before = host_memory.num_oom_kills()
-        with open_log(log) as output, theirs:
-            self.process = subprocess.Popen(
-                # -P: a folder called `sweep` where the user stands is not imported in our place.
-                [sys.executable, "-P", "-m", "sweep.run.worker", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=os.environ | environment,
-                pass_fds=(theirs.fileno(),),
-                process_group=0,
-            )
-
-    def send(self, job: Job) -> None:
-        # A Worker that is gone is noticed by the one who receives.
-        with contextlib.suppress(OSError):
-            self.connection.send_bytes(encode(job))
-
-    def receive(self) -> Message | None:
-        """The next message; None when the process is gone."""
-        try:
-            return decode_message(self.connection.recv_bytes())
-        except (EOFError, OSError):
-            return None
-
-    def end(self, seconds_to_leave: float = SECONDS_TO_LEAVE) -> str:
-        """End the process and all of its group; says how it ended."""
-        self.connection.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(seconds_to_leave)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        code = self.process.wait()
-        return _ended_for_memory() if self.was_ended_for_memory else _describe(code)
-
-    @property
-    def was_ended_for_memory(self) -> bool:
-        """Whether the kernel did, as far as it says: the process was killed, and ours has lost one for its memory."""
-        kills = host_memory.num_oom_kills()
-        is_counted = kills is not None and self._oom_kills_before is not None and kills > self._oom_kills_before
-        return is_counted and self.process.returncode == -signal.SIGKILL
-
-
-def _ended_for_memory() -> str:
-    return f"out of memory (ended by the kernel; {host_memory.size_text(host_memory.total_bytes())} in all)"
-
-
-def _describe(exit_code: int) -> str:
-    if exit_code >= 0:
-        return f"crashed (exit code {exit_code})"
-    name = signal.Signals(-exit_code).name
-    hint = "; perhaps out of host memory" if name == "SIGKILL" else ""
-    return f"crashed ({name}{hint})"
+        there = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+        said = " / ".join(there.splitlines()[-_LOG_LINES_SHOWN:])
+        message = ": ".join(filter(None, ("the worker did not start", reason, said)))
+        return MachineError(Problem(message, where=str(self._log)))
