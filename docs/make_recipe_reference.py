@@ -39,8 +39,8 @@ SUBJECTS = {
     "Your own training": ("task", "task_args", "command", "metrics", "resume_args", "time_limit", "metric", "mode"),
     "Length": ("epochs", "method"),
     "Optimizer": (
-        *("batch_size", "gradient_accumulation_steps", "opt", "lr", "momentum", "weight_decay", "norm_weight_decay"),
-        "clip_grad_norm",
+        *("batch_size", "gradient_accumulation_steps", "devices_per_trial", "sync_bn"),
+        *("opt", "lr", "momentum", "weight_decay", "norm_weight_decay", "clip_grad_norm"),
     ),
     "Schedule": ("lr_*", "scale_warmup"),
     "Data": ("random_crop_padding", "*_size", "hflip_prob", "auto_augment", "random_erase"),

@@ -198,7 +198,7 @@ def _place(asked: Asked, plan: Plan) -> tuple[Placement, list[str]]:
     """
     request, loaded, jobs = asked.request, asked.loaded, asked.jobs
     first = None if request.fresh else read_history(asked.workspace.journal).first_start
-    threads, remarks = loaded.recipe.threads, []
+    threads, devices, remarks = loaded.recipe.threads, loaded.recipe.devices_per_trial, []
     is_asked_for = loaded.places.get("threads") in ("--threads", "--set")
     if first is not None and not is_asked_for:
         if threads not in (None, first.environment.threads):
@@ -210,15 +210,21 @@ def _place(asked: Asked, plan: Plan) -> tuple[Placement, list[str]]:
         return asked.engine.place(jobs, threads, request.device), remarks
     gpus = visible_gpus() if jobs != 1 and request.device != "cpu" else ()
     placement = place(
-        jobs, request.device, threads, num_cores(), gpus, worth=lambda most: jobs_worth(end_of(plan), most)
+        jobs,
+        request.device,
+        threads,
+        num_cores(),
+        gpus,
+        worth=lambda most: jobs_worth(end_of(plan), most),
+        devices_per_trial=devices,
     )
     if jobs is None and threads is None:
-        placement = replace(placement, threads_alone=num_cores())
-    return placement, [*remarks, *(f"warning: {problem}" for problem in _crowding(placement))]
+        placement = replace(placement, threads_alone=max(1, num_cores() // devices))
+    return placement, [*remarks, *(f"warning: {problem}" for problem in _crowding(placement, devices))]
 
 
-def _crowding(placement: Placement) -> list[Problem]:
-    wanted = placement.jobs * placement.threads
+def _crowding(placement: Placement, devices_per_trial: int) -> list[Problem]:
+    wanted = placement.jobs * placement.threads * devices_per_trial
     if wanted <= num_cores():
         return []
     where = "--jobs" if placement.jobs > 1 else "--threads"

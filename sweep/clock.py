@@ -6,7 +6,10 @@ Durations come from the monotonic clock, so setting the machine's clock changes 
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+# For those who have to say how long they would wait at most, and would for good.
+A_MONTH = timedelta(days=30)
 
 
 def utc_now() -> str:

@@ -20,6 +20,15 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def ending_text(exit_code: int) -> str:
+    """How a process crashed, whose exit code, below 0 that of a signal, says so."""
+    if exit_code >= 0:
+        return f"crashed (exit code {exit_code})"
+    name = signal.Signals(-exit_code).name
+    hint = "; perhaps out of host memory" if name == "SIGKILL" else ""
+    return f"crashed ({name}{hint})"
+
+
 def adopt_orphans() -> None:
     """From now on, a process below this one whose parent has ended becomes this one's child, whatever its session."""
     if sys.platform == "linux":

@@ -12,7 +12,7 @@ from math import ceil, floor
 
 from sweep.errors import Problem
 from sweep.plan.command import command_refusals
-from sweep.plan.lengths import Lengths, steps_in_epoch
+from sweep.plan.lengths import Lengths, examples_per_batch, steps_in_epoch
 from sweep.plan.method_checks import ignored_keys, method_refusals, method_warnings, recipe_refusals
 from sweep.plan.problems import problem as _problem
 from sweep.plan.timeline import Timeline
@@ -20,6 +20,7 @@ from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import decimal_text, round_half_up
 from sweep.recipe.library import LoadedRecipe
 from sweep.recipe.schedule import SCHEDULES, exact_milestones
+from sweep.recipe.schema import Recipe
 
 # Chosen: four times 600 epochs of ImageNet in batches of 32; a slip of the keyboard ends here, not in memory.
 MAX_STEPS = 100_000_000
@@ -62,36 +63,55 @@ def _length(loaded: LoadedRecipe, run: Lengths) -> Iterator[Problem]:
             "steps": ("steps", run.dilation.baseline_steps),
         }.get(method, ("examples", run.dataset_examples))
         # A last batch of one example is refused as well, unless every batch is one.
-        fewest = 2 if draws_examples and loaded.recipe.batch_size > 1 else 1
+        fewest = _fewest(loaded.recipe.batch_size, loaded.recipe.devices_per_trial) if draws_examples else 1
         other = ", or use --method steps" if method == "epochs" else ""
         fix = f"take a ratio of at least {fewest}/{total}{other}"
         yield _problem(loaded, "epochs", f"of {total} {unit} that is none", run, fix)
 
 
 def _last_batch(loaded: LoadedRecipe, run: Lengths) -> Iterator[Problem]:
-    size = loaded.recipe.batch_size
+    recipe = loaded.recipe
+    size, devices = recipe.batch_size, recipe.devices_per_trial
     # SWA passes over all of an epoch, however short the run.
-    reaches_it = loaded.recipe.swa or run.num_steps >= run.steps_per_epoch
-    if size == 1 or run.num_examples % size != 1 or not reaches_it:
+    reaches_it = recipe.swa or run.num_steps >= run.steps_per_epoch
+    if not reaches_it or _leaves_enough(run.num_examples, size, devices):
         return
     message = f"the last batch of {run.num_examples} examples would hold one, and BatchNorm cannot train on it"
+    if devices > 1:
+        left, each = run.num_examples % examples_per_batch(recipe), "one" if size == 1 else "two, for BatchNorm"
+        message = f"the last batch of {run.num_examples} examples would hold {left}"
+        message += f", and each of {devices} devices needs {each}"
     if run.num_examples == run.dataset_examples:
-        yield _problem(loaded, "batch_size", message, run, _nearest_batch_sizes(run.num_examples, size))
+        yield _problem(loaded, "batch_size", message, run, _nearest_batch_sizes(run.num_examples, size, devices))
     else:
-        yield _problem(loaded, "batch_size", message, run, f"the nearest ratio that works is {_nearest_ratio(run)}")
+        yield _problem(
+            loaded, "batch_size", message, run, f"the nearest ratio that works is {_nearest_ratio(recipe, run)}"
+        )
 
 
-def _nearest_batch_sizes(num_examples: int, size: int) -> str | None:
-    """What to take instead: the next larger and the next smaller size that leave no batch of one."""
-    larger = next((s for s in range(size + 1, num_examples + 1) if num_examples % s != 1), None)
-    smaller = next((s for s in range(size - 1, 1, -1) if num_examples % s != 1), None)
+def _fewest(batch_size: int, devices: int) -> int:
+    """The fewest examples of an epoch's last batch: two a device, or one where no batch holds more."""
+    return devices * min(2, batch_size)
+
+
+def _leaves_enough(num_examples: int, batch_size: int, devices: int) -> bool:
+    left = num_examples % (batch_size * devices)
+    return left == 0 or left >= _fewest(batch_size, devices)
+
+
+def _nearest_batch_sizes(num_examples: int, size: int, devices: int) -> str | None:
+    """What to take instead: the next larger and the next smaller size that leave enough for a last batch."""
+    larger = next((s for s in range(size + 1, num_examples + 1) if _leaves_enough(num_examples, s, devices)), None)
+    smaller = next((s for s in range(size - 1, 1, -1) if _leaves_enough(num_examples, s, devices)), None)
     sizes = [str(found) for found in (larger, smaller) if found]
     return f"take batch_size {' or '.join(sizes)}" if sizes else None
 
 
-def _nearest_ratio(run: Lengths) -> str:
-    """The shortest text of a ratio that draws one example more."""
-    total, wanted = run.dataset_examples, run.num_examples + 1
+def _nearest_ratio(recipe: Recipe, run: Lengths) -> str:
+    """The shortest text of a ratio that draws as few examples more as are enough; fewer, where there are no more."""
+    left = run.num_examples % examples_per_batch(recipe)
+    total, wanted = run.dataset_examples, run.num_examples - left + _fewest(recipe.batch_size, recipe.devices_per_trial)
+    wanted = wanted if wanted <= total else run.num_examples - left
     for places in range(1, 7):
         candidate = Fraction(ceil(Fraction(wanted, total) * 10**places), 10**places)
         if floor(total * candidate) == wanted:

@@ -3,8 +3,8 @@
 - `epochs`: floor(epochs x ratio) whole epochs. `steps`: floor(steps x ratio) steps, the last epoch cut short.
 - `samples`, `subset`: the same epochs, each of floor(examples x ratio) examples.
 
-A step is an optimizer step, over batch_size x gradient_accumulation_steps examples. Steps per epoch = ceil(examples /
-those): the last, smaller one is trained too.
+A step is an optimizer step, over batch_size x devices_per_trial x gradient_accumulation_steps examples. Steps per epoch
+= ceil(examples / those): the last, smaller one is trained too.
 """
 
 from __future__ import annotations
@@ -51,9 +51,14 @@ class Lengths:
         return Fraction(steps, self.steps_per_epoch) if self.steps_per_epoch else Fraction(0)
 
 
+def examples_per_batch(recipe: Recipe) -> int:
+    """How many examples a trial's devices take at a time, `batch_size` each."""
+    return recipe.batch_size * recipe.devices_per_trial
+
+
 def examples_per_step(recipe: Recipe) -> int:
     """How many examples an optimizer step takes; the last one of an epoch can have fewer."""
-    return recipe.batch_size * recipe.gradient_accumulation_steps
+    return examples_per_batch(recipe) * recipe.gradient_accumulation_steps
 
 
 def steps_in_epoch(num_examples: int, size: int) -> int:
@@ -62,9 +67,9 @@ def steps_in_epoch(num_examples: int, size: int) -> int:
 
 
 def batches_before(recipe: Recipe, num_examples: int, step: int) -> int:
-    """How many batches of `batch_size` the steps before `step` take, in epochs of `num_examples`."""
+    """How many batches the steps before `step` take, in epochs of `num_examples`."""
     epoch, index = divmod(step, steps_in_epoch(num_examples, examples_per_step(recipe)))
-    return epoch * steps_in_epoch(num_examples, recipe.batch_size) + index * recipe.gradient_accumulation_steps
+    return epoch * steps_in_epoch(num_examples, examples_per_batch(recipe)) + index * recipe.gradient_accumulation_steps
 
 
 def epochs_of(start: int, stop: int, per_epoch: int) -> Iterator[tuple[int, range]]:

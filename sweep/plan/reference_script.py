@@ -37,7 +37,7 @@ _SIZES = ("train_crop_size", "val_resize_size", "val_crop_size")
 # Told where they are not at the default, which is the script's own.
 _METHODS = (
     *("norm_weight_decay", "clip_grad_norm", "auto_augment", "random_erase", "mixup_alpha", "cutmix_alpha", "amp"),
-    *("model_ema", "model_ema_steps", "model_ema_decay"),
+    *("model_ema", "model_ema_steps", "model_ema_decay", "sync_bn"),
 )
 # What the script cannot do, with what makes a recipe do without.
 _UNKNOWN = {
@@ -61,7 +61,12 @@ def command_line(scaled: ScaledRecipe) -> str:
         raise UsageError(found)
     values = scaled.recipe.model_dump() | _in_epochs(scaled.loaded.recipe, scaled.lengths)
     options = [part for key in _keys(scaled) for part in _option(key, values[key])]
-    return shlex.join(["python", "train.py", *options])
+    return shlex.join([*_program(scaled.recipe), *options])
+
+
+def _program(recipe: Recipe) -> list[str]:
+    processes = recipe.devices_per_trial
+    return ["torchrun", f"--nproc_per_node={processes}", "train.py"] if processes > 1 else ["python", "train.py"]
 
 
 def _keys(scaled: ScaledRecipe) -> Iterator[str]:
@@ -90,8 +95,9 @@ def _option(key: str, value: object) -> list[str]:
 
 def differences(scaled: ScaledRecipe) -> list[str]:
     """What the script does otherwise although the command is right."""
-    size = scaled.recipe.batch_size
-    found = [f"--batch-size counts the images of one GPU: on several of them, divide {size} by their number"]
+    size, found = scaled.recipe.batch_size, []
+    if scaled.recipe.devices_per_trial == 1:
+        found = [f"--batch-size counts the images of one GPU: on several of them, divide {size} by their number"]
     if scaled.recipe.lr_interval == "step" and _changes_within_epochs(scaled):
         found.append("the rate changes once an epoch, as it does here with lr_interval: epoch, not at every step")
     found += _differences_of_methods(scaled.recipe)

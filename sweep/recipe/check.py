@@ -118,6 +118,16 @@ def _method_checks(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
             yield key, "the targets of a task are not known to be classes: leave it out, and mix in the task's own data"
 
 
+def _device_checks(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    is_several = values.get("devices_per_trial", 1) != 1
+    if values.get("sync_bn") is True and not is_several:
+        yield "sync_bn", "there is one device: it needs devices_per_trial"
+    if is_several and values.get("command") is not None:
+        yield "devices_per_trial", "a command starts its processes itself: leave it out"
+    if is_several and values.get("compile") is True:
+        yield "compile", "not for several devices a trial: leave one of them out"
+
+
 def _metric_checks(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     metric, mode = values.get("metric", "accuracy"), values.get("mode", "max")
     if metric == "accuracy" and mode == "min":
@@ -133,6 +143,7 @@ def _cross_checks(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """What one key demands of another, from the raw values: so it is reported beside a wrong type elsewhere."""
     yield from _kind_checks(values)
     yield from _method_checks(values)
+    yield from _device_checks(values)
     yield from _metric_checks(values)
     name = values.get("lr_scheduler", "steplr")
     if isinstance(name, str) and name in SCHEDULES:

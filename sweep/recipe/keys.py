@@ -30,6 +30,7 @@ Scheduler = Literal[
 assert set(get_args(Scheduler)) == set(SCHEDULES)
 
 MAX_SEED = 2**32 - 1
+MAX_DEVICES = 1024
 
 
 def _known_dataset(name: str) -> str:
@@ -71,7 +72,18 @@ class BaselineKeys(BaseModel):
         description="length of the baseline: whole epochs, or steps (`5000ba`) with `method: steps`",
     )
     batch_size: int = Field(
-        32, ge=1, description="examples in a batch; the last, smaller one of an epoch is trained too"
+        32,
+        ge=1,
+        description="examples in a batch, on each device; the last, smaller one of an epoch is trained too",
+    )
+    devices_per_trial: int = Field(
+        1,
+        ge=1,
+        le=MAX_DEVICES,
+        description="ours: devices that train a trial together (DDP); a step takes `batch_size` examples of each",
+    )
+    sync_bn: bool = Field(
+        False, description="`devices_per_trial`: BatchNorm's statistics are of all devices' examples; on GPUs only"
     )
     opt: Literal["sgd", "sgd_nesterov", "adamw"] = Field("sgd", description="optimizer")
     lr: Number = Field(0.1, gt=0, le=1e30, description="base learning rate")

@@ -211,8 +211,9 @@ def set_up_text(history: History) -> str:
     torch = f", torch {first.torch}" if first.torch is not None else ""
     most = max(start.jobs for start in history.starts)
     jobs = f", up to {most} trials at a time" if most > 1 else ""
+    devices = f", {history.devices_per_trial} devices a trial" if history.devices_per_trial > 1 else ""
     amp = f", amp: auto is {first.precision.amp}" if first.precision else ""
-    return f"{first.device_kind} ({names}), {threads}{torch}{amp}{jobs}"
+    return f"{first.device_kind} ({names}), {threads}{devices}{torch}{amp}{jobs}"
 
 
 def _contention(share: float | None) -> str:

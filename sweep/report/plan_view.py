@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sweep.plan.lengths import examples_per_step
 from sweep.plan.stages import Plan
 from sweep.plan.timeline import Timeline
 from sweep.printable import one_line
@@ -48,10 +49,18 @@ def plan_grid(plan: Plan) -> Grid:
             *(one_line(f"warning: {warning}") for warning in plan.warnings),
             f"{len(plan.timelines)} ratios{times}: {len(plan.trials)} trials",
             *steps_notes(plan),
+            *_device_notes(recipe),
             *_precision_notes(recipe),
         ),
         texts=frozenset({"rate"}),
     )
+
+
+def _device_notes(recipe: Recipe) -> list[str]:
+    if recipe.devices_per_trial == 1:
+        return []
+    size = examples_per_step(recipe)
+    return [f"{recipe.devices_per_trial} devices a trial: a step takes {size} examples, {recipe.batch_size} a device"]
 
 
 def _precision_notes(recipe: Recipe) -> list[str]:

@@ -5,6 +5,8 @@ Standard output is left to whatever a library prints; it goes to the Worker's lo
 
 from __future__ import annotations
 
+import select
+from multiprocessing.connection import Connection
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -102,6 +104,13 @@ _JOB: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="kind")]
 
 def encode(item: Message | Job) -> bytes:
     return item.model_dump_json().encode()
+
+
+def send(connection: Connection, message: Message) -> None:
+    """Say it to whoever listens. One that does not read must not hold up training: progress is dropped, results not."""
+    if isinstance(message, Progressed) and not select.select([], [connection], [], 0)[1]:
+        return
+    connection.send_bytes(encode(message))
 
 
 def decode_message(frame: bytes) -> Message:

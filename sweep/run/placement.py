@@ -57,34 +57,48 @@ def place(
     num_cores: int,
     gpus: tuple[str, ...],
     worth: Callable[[int], int] = lambda most: most,
+    devices_per_trial: int = 1,
 ) -> Placement:
     """Place `jobs` Workers (None: as many as fit) on `device`; `gpus` are those that this process may use.
 
-    On GPUs there is one job a GPU. On the CPU, as many jobs fit as there are cores for their threads, one each where
+    On GPUs there is one job a GPU, or for as many GPUs as a trial takes; on the CPU a trial takes as many processes, of
+    so many threads each. On the CPU, as many jobs fit as there are cores for their threads, one each where
     nobody says how many; of these no more than are `worth` it, which finish as soon as all of them would. Unless they
     are given, the jobs share the cores.
 
     Raises:
-        UsageError: more jobs than GPUs.
+        UsageError: more jobs than GPUs for them.
     """
+    num_cores = max(1, num_cores // devices_per_trial)
     if device.startswith("cuda:") or jobs == 1:
         if jobs not in (None, 1):
             raise _too_many(jobs, 1, "name no single GPU to use several: --device cuda")
         return Placement(1, threads or num_cores, device)
     # Several jobs are told where to compute: one that saw no GPU would else go on with the CPU.
     if device == "cuda" or (device == "auto" and gpus):
-        if jobs is not None and jobs > len(gpus):
+        groups = _grouped(gpus, devices_per_trial)
+        if (jobs is not None and jobs > len(groups)) or (gpus and not groups):
             fix = "there is one job a GPU, of those that CUDA_VISIBLE_DEVICES shows; or take --device cpu"
-            raise _too_many(jobs, len(gpus), fix)
-        jobs = jobs or worth(max(1, len(gpus)))
-        return Placement(jobs, threads or max(1, num_cores // jobs), "cuda", gpus[:jobs])
+            raise _too_many(jobs or 1, len(gpus), fix, devices_per_trial)
+        jobs = jobs or worth(max(1, len(groups)))
+        return Placement(jobs, threads or max(1, num_cores // jobs), "cuda", groups[:jobs])
     if jobs is None:
         jobs = worth(max(1, num_cores // (threads or 1)))
     return Placement(jobs, threads or max(1, num_cores // jobs), "cpu")
 
 
-def _too_many(jobs: int, num_gpus: int, fix: str) -> UsageError:
-    return UsageError(Problem(f"{jobs} jobs, but {num_gpus} GPU{'' if num_gpus == 1 else 's'}", "--jobs", fix=fix))
+def _grouped(gpus: tuple[str, ...], size: int) -> tuple[str, ...]:
+    """As many of them as make a group of `size`, each group by what CUDA_VISIBLE_DEVICES shows it by."""
+    return tuple(",".join(gpus[first : first + size]) for first in range(0, len(gpus) - size + 1, size))
+
+
+def _too_many(jobs: int, num_gpus: int, fix: str, devices_per_trial: int = 1) -> UsageError:
+    wanted = f"{_counted(jobs, 'job')} of {devices_per_trial} GPUs each" if devices_per_trial > 1 else f"{jobs} jobs"
+    return UsageError(Problem(f"{wanted}, but {_counted(num_gpus, 'GPU')}", "--jobs", fix=fix))
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def num_cores() -> int:

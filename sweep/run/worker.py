@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import queue
-import select
 import signal
 import sys
 import threading
@@ -36,8 +35,9 @@ from sweep.run.messages import (
     StageDone,
     StopJob,
     decode_job,
-    encode,
+    send,
 )
+from sweep.run.ranks import Ranks
 from sweep.store.durable import make_folder, write_own
 from sweep.store.records import Environment, PrepareJob, ProbeJob, StageJob
 from sweep.store.states import StageStates, UnusableState
@@ -45,6 +45,7 @@ from sweep.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from sweep.train.checkpoint import State
+    from sweep.train.group import Group
     from sweep.train.keeper import Keeper
     from sweep.train.loop import Trained
     from sweep.train.probe import Probe
@@ -54,11 +55,16 @@ if TYPE_CHECKING:
 
 
 class Worker:
-    """Does one job at a time, and tells what came of it. Keeps the data between jobs."""
+    """Does one job at a time, and tells what came of it. Keeps the data between jobs.
 
-    def __init__(self, tell: Callable[[Message], None], sweep_pid: int) -> None:
+    Where a trial takes several devices, it has others train, each of them a Worker that is one of a `group`.
+    """
+
+    def __init__(self, tell: Callable[[Message], None], sweep_pid: int, group: Group | None = None) -> None:
         self._tell = tell
         self._sweep_pid = sweep_pid  # the process that all Workers of the sweep descend from
+        self._group = group
+        self._ranks: Ranks | None = None  # while a Stage is trained by several
         self._stop = threading.Event()
         self._prepare_job: PrepareJob | None = None
         self._device = ""
@@ -74,6 +80,8 @@ class Worker:
     def stop(self) -> None:
         """From any thread: the Stage that is being trained is to end at its next step, and no other to begin."""
         self._stop.set()
+        if (ranks := self._ranks) is not None:
+            ranks.stop()
 
     def do(self, job: PrepareJob | ProbeJob | StageJob) -> None:
         """Do `job`; whatever goes wrong is told, with its traceback in the log."""
@@ -136,6 +144,7 @@ class Worker:
 
     def _load_data(self, recipe: Recipe, job: PrepareJob) -> Prepared:
         from sweep.train.device import choose_device, read_environment
+        from sweep.train.group import ALONE, group_problems
         from sweep.train.precision import precision_problems
         from sweep.train.task import Data, model_problem
 
@@ -143,7 +152,8 @@ class Worker:
         problems = DATASETS[recipe.builtin_dataset].problems(data_path)
         try:
             device = choose_device(job.device)
-            problems += precision_problems(recipe, device)
+            problems += [*precision_problems(recipe, device), *group_problems(recipe, device)]
+            device = (self._group or ALONE).own_device(device)
         except MachineError as error:
             problems += error.problems
         mistakes = [problem] if (problem := model_problem(recipe)) else []
@@ -158,6 +168,7 @@ class Worker:
 
     def _load_task(self, recipe: Recipe, job: PrepareJob) -> Prepared:
         from sweep.train.device import choose_device, read_environment
+        from sweep.train.group import ALONE, group_problems
         from sweep.train.precision import precision_problems
         from sweep.train.task_checks import check_task
         from sweep.train.task_module import code_sha256, load_task
@@ -165,10 +176,12 @@ class Worker:
         folders = [Path(folder) for folder in job.folders]
         try:
             device = choose_device(job.device)
-            self._device = str(device)
-            if problems := precision_problems(recipe, device):
+            if problems := [*precision_problems(recipe, device), *group_problems(recipe, device)]:
                 return Prepared(problems=tuple(problems))
-            self._user_task = check_task(recipe, load_task(recipe, folders), device)
+            group = self._group or ALONE
+            device = group.own_device(device)
+            self._device = str(device)
+            self._user_task = check_task(recipe, load_task(recipe, folders), device, group)
         except MachineError as error:
             return Prepared(problems=error.problems)
         except RecipeError as error:
@@ -184,6 +197,8 @@ class Worker:
         from sweep.train.probe import Probe
 
         assert self._prepare_job is not None, "prepare first"
+        if _num_devices(job.like) > 1:
+            return Probed(reason="how trials of several devices distort each other's times is not measured")
         try:
             set_threads(job.threads or self._prepare_job.threads)
             if self._probe is None:
@@ -215,6 +230,9 @@ class Worker:
     def _train(self, job: StageJob) -> StageDone | Orphaned:
         if self._commands is not None:
             return self._run_command(job)
+        if self._group is None and _num_devices(job) > 1:
+            return self._train_together(job)
+        from sweep.train.group import ALONE
         from sweep.train.loop import train_stage
 
         parent = self._last[1] if self._last and self._last[0] == job.parent else None
@@ -227,6 +245,7 @@ class Worker:
                 self._sweep_pid,
                 self._keeper(job),
                 parent,
+                self._group or ALONE,
             )
             self._keep(job, trained)
         except UnusableState as unusable:
@@ -248,7 +267,23 @@ class Worker:
             environment=self._environment,
         )
 
+    def _train_together(self, job: StageJob) -> StageDone | Orphaned:
+        """Have one process a device train it."""
+        assert self._prepare_job is not None, "prepare first"
+        try:
+            self._ranks = Ranks(self._prepare_job, job, Worker, self._sweep_pid)
+            if self._stop.is_set():
+                self._ranks.stop()
+            return self._ranks.train(self._tell)
+        except Exception as error:
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {_first_line(error)}"
+            return StageDone(stage=job.stage, outcome=Outcome.FAILED, reason=reason)
+        finally:
+            self._ranks = None
+
     def _task(self, recipe: Recipe) -> Trainable:
+        from sweep.train.group import ALONE
         from sweep.train.task import ImageTask
 
         if self._user_task is not None:
@@ -257,7 +292,7 @@ class Worker:
         recipe = self._settled(recipe)
         if self._image_task is None or self._image_task.recipe != recipe:
             self._image_task = None  # its images need not be there twice
-            self._image_task = ImageTask(recipe, self._data)
+            self._image_task = ImageTask(recipe, self._data, self._group or ALONE)
         return self._image_task
 
     def _settled(self, recipe: Recipe) -> Recipe:
@@ -267,12 +302,15 @@ class Worker:
 
     def _what_failed(self, error: Exception) -> tuple[Outcome, str]:
         from sweep.train.blame import blame, lost_process
+        from sweep.train.group import is_of_a_lost_rank
         from sweep.train.memory import out_of_memory
 
         if memory := out_of_memory(error, self._device):
             return Outcome.OUT_OF_MEMORY, f"{memory}; lower batch_size"
         if lost := lost_process(error):
             return Outcome.CRASHED, lost
+        if self._group is not None and is_of_a_lost_rank(error):
+            return Outcome.CRASHED, f"lost the other ranks ({_first_line(error)})"
         return Outcome.FAILED, _first_line(error) if isinstance(error, SweepError) else blame(error)
 
     def _keep(self, job: StageJob, trained: Trained) -> None:
@@ -281,7 +319,7 @@ class Worker:
 
         if trained.state is not None:
             self._last = job.stage, trained.state
-        if trained.weights is not None and job.weights_files:
+        if trained.weights is not None and job.weights_files and self._is_first:
             content = encode_weights(trained.weights)
             try:
                 for name in job.weights_files:
@@ -290,6 +328,11 @@ class Worker:
                     write_own(path, content)
             except MachineError as error:  # the result is worth more than its weights
                 self._tell(Noted(stage=job.stage, text=f"warning: the final weights cannot be kept: {error}"))
+
+    @property
+    def _is_first(self) -> bool:
+        """Whether it is this process that keeps what is trained."""
+        return self._group is None or self._group.rank == 0
 
     @property
     def _workspace(self) -> Workspace:
@@ -301,7 +344,7 @@ class Worker:
         from sweep.train.keeper import Keeper
 
         assert self._prepare_job is not None, "prepare first"
-        if self._prepare_job.workspace is None:
+        if self._prepare_job.workspace is None or not self._is_first:
             return Keeper(stop=self._stop)
         other = job.checkpoint
         return Keeper(
@@ -317,6 +360,10 @@ class Worker:
         return StageStates(self._workspace.states / stage)
 
 
+def _num_devices(job: StageJob) -> int:
+    return Recipe.model_validate(job.recipe, strict=False).devices_per_trial
+
+
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else ""
@@ -329,7 +376,7 @@ def main(descriptor: int, sweep_pid: int) -> None:
     sys.stdout, sys.stderr = lossy(sys.stdout), lossy(sys.stderr)  # both are the log
     connection = Connection(descriptor)
     jobs: queue.SimpleQueue[PrepareJob | ProbeJob | StageJob] = queue.SimpleQueue()
-    worker = Worker(lambda message: _send(connection, message), sweep_pid)
+    worker = Worker(lambda message: send(connection, message), sweep_pid)
     threading.Thread(target=_receive, args=(connection, jobs, worker), daemon=True).start()
     while True:
         worker.do(jobs.get())
@@ -347,13 +394,6 @@ def _receive(connection: Connection, jobs: queue.SimpleQueue[PrepareJob | ProbeJ
             worker.stop()
         else:
             jobs.put(job)
-
-
-def _send(connection: Connection, message: Message) -> None:
-    # A parent that does not read must not hold up training: progress is dropped, results are not.
-    if isinstance(message, Progressed) and not select.select([], [connection], [], 0)[1]:
-        return
-    connection.send_bytes(encode(message))
 
 
 if __name__ == "__main__":

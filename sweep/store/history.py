@@ -28,6 +28,8 @@ _LARGEST = 1e30
 
 # How far a trial has come: one that has ended with a result, and one that would end again as it has ended.
 _FINISHED, _ENDED = 3, 2
+# A recipe asks for no more devices a trial; what else a journal says is not computed with.
+_MOST_DEVICES = 1024
 
 # What a History computes once, from the records of its Stages.
 _MADE_OF_STAGES = ("trials", "results", "_baseline_curves")
@@ -99,9 +101,10 @@ class History:
         return prices
 
     def price_of(self, environment: Environment | None) -> float | None:
-        """Dollars for an hour of a device there: what was said last of that device, else of any."""
+        """Dollars for an hour of a trial there, of all its devices: what was last said of such a device, or of any."""
         device = (environment.device_kind, environment.device_name) if environment is not None else ("", "")
-        return self._prices.get(device, self.starts[-1].price if self.starts else None)
+        price = self._prices.get(device, self.starts[-1].price if self.starts else None)
+        return price * self.devices_per_trial if price is not None else None
 
     @cached_property
     def metric(self) -> str:
@@ -118,6 +121,12 @@ class History:
     def is_of_a_command(self) -> bool:
         """Whether somebody else's program trained: then the plan's steps are epochs."""
         return bool(self.starts) and self.starts[-1].recipe.get("command") is not None
+
+    @property
+    def devices_per_trial(self) -> int:
+        """How many devices train a trial together: an hour of it is so many device-hours."""
+        number = self.starts[-1].recipe.get("devices_per_trial") if self.starts else None
+        return number if isinstance(number, int) and 1 <= number <= _MOST_DEVICES else 1
 
     @cached_property
     def trials(self) -> tuple[TrialEntry, ...]:

@@ -18,6 +18,7 @@ from sweep.recipe.schema import Recipe
 from sweep.train.augment import Eraser, auto_augmentation
 from sweep.train.data import Batch, Images, MemorySource
 from sweep.train.decoding import Decoding, Example, seeded
+from sweep.train.group import ALONE, Group
 
 # The random stream of one image in one epoch, beside those of data.py and folder.py.
 _CHANGES = 3
@@ -53,8 +54,10 @@ class _Changer:
 class AugmentedSource(MemorySource):
     """Batches of images that live in memory, with auto-augmentation and random erasing: see Source."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, train: Images, evaluation: Images) -> None:
-        super().__init__(recipe, dataset, train, evaluation)
+    def __init__(
+        self, recipe: Recipe, dataset: Dataset, train: Images, evaluation: Images, group: Group = ALONE
+    ) -> None:
+        super().__init__(recipe, dataset, train, evaluation, group)
         pixels = train.pixels.cpu()
         self._frames = pad(pixels, [recipe.random_crop_padding] * 4)
         self._size = (pixels.shape[2], pixels.shape[3])

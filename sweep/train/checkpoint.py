@@ -24,6 +24,9 @@ _IMPLEMENTATION = ("foreach", "fused")
 
 _NO_PARTS: Mapping[str, Part] = MappingProxyType({})
 
+# The states of torch's generators: the CPU's, and that of a device that is a GPU.
+Generators = tuple[Tensor, Tensor | None]
+
 # Steps done, and what the model was worth then, by name: accuracy in 0..1, loss, a user's own metrics.
 Evaluation = tuple[int, dict[str, float]]
 
@@ -39,7 +42,8 @@ class Part(Protocol):
 @dataclass(frozen=True)
 class State:
     """After `step` steps of a run: weights and buffers, the optimizer's own state, and torch's generators; and the
-    states of the methods' `parts`, by name.
+    states of the methods' `parts`, by name. Of a run of several processes the generators are those of rank 0, and
+    `other_generators` the pairs of the others.
 
     A copy, on the CPU: the run that it is taken from goes on without changing it, and so does one that starts from it.
     """
@@ -50,6 +54,7 @@ class State:
     cpu_generator: Tensor
     device_generator: Tensor | None
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    other_generators: list[Generators] = field(default_factory=list)
 
     @classmethod
     def capture(
@@ -69,6 +74,17 @@ class State:
             torch.cuda.get_rng_state(device) if on_gpu else None,
             {name: _copied(part.state_dict()) for name, part in parts.items()},
         )
+
+    @property
+    def generators(self) -> Generators:
+        return self.cpu_generator, self.device_generator
+
+    def of_rank(self, rank: int) -> State:
+        """The same with the generators of another process."""
+        if rank == 0:
+            return self
+        cpu, of_device = self.other_generators[rank - 1]
+        return replace(self, cpu_generator=cpu, device_generator=of_device)
 
     def restore(
         self, model: nn.Module, optimizer: Optimizer, device: torch.device, parts: Mapping[str, Part] = _NO_PARTS

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from sweep.plan.lengths import epochs_of, steps_in_epoch
+from sweep.plan.lengths import epochs_of, examples_per_batch, steps_in_epoch
 from sweep.recipe.dataset import Dataset
 from sweep.recipe.schema import Recipe
+from sweep.train.group import ALONE, Group
 
 Indices = NDArray[np.int64]
 # Normalised images (b, channels, height, width) float32 and their labels (b,) int64, on the device.
@@ -37,7 +38,8 @@ _BYTES_AT_ONCE = 2**21
 
 
 class Source(Protocol):
-    """Where a task's batches come from. A batch is a function of (recipe, seed, its number) alone."""
+    """Where a task's batches come from. A batch is a function of (recipe, seed, its number) alone, and of a group's
+    processes each has its own part of it."""
 
     @property
     def device(self) -> torch.device: ...
@@ -167,8 +169,11 @@ class Normaliser:
 class MemorySource:
     """Batches of images that live on the device."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, train: Images, evaluation: Images) -> None:
+    def __init__(
+        self, recipe: Recipe, dataset: Dataset, train: Images, evaluation: Images, group: Group = ALONE
+    ) -> None:
         self._recipe = recipe
+        self._group = group
         self._train = train
         self._evaluation = evaluation
         self._augmenter = Augmenter(train, dataset, recipe.random_crop_padding, recipe.hflip_prob)
@@ -196,7 +201,7 @@ class MemorySource:
         (b,) indices, and the draws of its epoch.
         """
         size = self._recipe.batch_size
-        for epoch, places in epochs_of(start, stop, steps_in_epoch(num_examples, size)):
+        for epoch, places in epochs_of(start, stop, steps_in_epoch(num_examples, examples_per_batch(self._recipe))):
             draws = self.draws(seed, epoch)
             examples = self.order(seed, epoch, num_examples)[places.start * size : places.stop * size]
             for part in examples.split(num_at_once * size):
@@ -214,9 +219,10 @@ class MemorySource:
             yield self._normaliser(pixels), labels
 
     def order(self, seed: int, epoch: int, num_examples: int) -> Tensor:
-        """The examples of an epoch in the order of training: (num_examples,) int64 on the device."""
+        """The examples of an epoch in the order of training: (num_examples,) int64 on the device; of a group's
+        processes this one's."""
         order = epoch_order(seed, epoch, num_examples, self._recipe.method, self._labels)
-        return torch.from_numpy(order).to(self.device)
+        return torch.from_numpy(self._group.own_part(order, self._recipe.batch_size)).to(self.device)
 
     def draws(self, seed: int, epoch: int) -> Draws:
         recipe = self._recipe

@@ -47,11 +47,17 @@ def _growth(before: int | None, now: int | None) -> int | None:
     return now - before if before is not None and now is not None and now >= before else None
 
 
-def gpu_counter(device: torch.device) -> Counter | None:
-    """The counter of the very GPU that `device` is; None where it has none, or none that may be read.
+def gpu_counter(*devices: torch.device) -> Counter | None:
+    """The counter of the very GPUs that these are, together; None where one has none, or none that may be read.
 
     A slice of a GPU (MIG) has none: the counter is of all slices together.
     """
+    counters = [_counter(device) for device in devices]
+    known = [counter for counter in counters if counter is not None]
+    return (lambda: sum(counter() for counter in known)) if len(known) == len(counters) else None
+
+
+def _counter(device: torch.device) -> Counter | None:
     if device.type != "cuda":
         return None
     try:

@@ -19,11 +19,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
 
 from sweep.errors import SweepError
-from sweep.plan.lengths import epochs_of, steps_in_epoch
+from sweep.plan.lengths import epochs_of, examples_per_batch, steps_in_epoch
 from sweep.recipe.schema import Recipe
 from sweep.train.blame import blame
 from sweep.train.data import epoch_order
 from sweep.train.generators import OwnGenerators, seed_generators, set_aside
+from sweep.train.group import ALONE, Group
 from sweep.train.memory import is_out_of_memory
 from sweep.train.nested import tensors, to_device
 from sweep.train.processes import not_warned, process_options
@@ -54,16 +55,23 @@ class Feed(Protocol):
 
 
 def make_feed(
-    name: str, data: Any, recipe: Recipe, collate: Callable[[list[Any]], Any] | None, device: torch.device
+    name: str,
+    data: Any,
+    recipe: Recipe,
+    collate: Callable[[list[Any]], Any] | None,
+    device: torch.device,
+    group: Group = ALONE,
 ) -> Feed:
-    """The feed of `data`, the task's `name` (train_data or eval_data), which `data_problem` has nothing against."""
+    """The feed of `data`, the task's `name` (train_data or eval_data), which `data_problem` has nothing against.
+
+    Of tensors and Datasets each process of a `group` trains on its part."""
     if type(data) is TensorDataset and len(data.tensors) == 2 and collate is None:
         data = data.tensors  # the same batches, without asking for one example after the other
     if isinstance(data, DataLoader) or (callable(data) and not hasattr(data, "__getitem__")):
         return LoaderFeed(name, data, recipe, device)
     if is_tensors(data):
-        return TensorFeed(data, recipe, device)
-    return DatasetFeed(name, data, recipe, collate, device)
+        return TensorFeed(data, recipe, device, group)
+    return DatasetFeed(name, data, recipe, collate, device, group)
 
 
 def data_problem(name: str, data: Any) -> str | None:
@@ -128,9 +136,10 @@ def _spans(num_batches: int, per_step: int, start: int, stop: int) -> Iterator[t
 class _Ordered:
     """What the tool draws the order of, by (seed, epoch)."""
 
-    def __init__(self, num_examples: int, recipe: Recipe) -> None:
+    def __init__(self, num_examples: int, recipe: Recipe, group: Group) -> None:
         self.num_examples = num_examples
         self._recipe = recipe
+        self._group = group
         # Examples of no known class: a subset of them is a random share.
         self._labels = np.zeros(num_examples, dtype=np.int64)
 
@@ -138,8 +147,10 @@ class _Ordered:
         """Of each batch its epoch, its place in it, and its examples."""
         size = self._recipe.batch_size
         per_step = self._recipe.gradient_accumulation_steps
-        for epoch, places in _spans(steps_in_epoch(num_examples, size), per_step, start, stop):
-            order = epoch_order(seed, epoch, num_examples, self._recipe.method, self._labels).tolist()
+        num_batches = steps_in_epoch(num_examples, examples_per_batch(self._recipe))
+        for epoch, places in _spans(num_batches, per_step, start, stop):
+            of_all = epoch_order(seed, epoch, num_examples, self._recipe.method, self._labels)
+            order = self._group.own_part(of_all, size).tolist()
             for place in places:
                 yield epoch, place, order[place * size : (place + 1) * size]
 
@@ -152,10 +163,10 @@ class _Ordered:
 class TensorFeed(_Ordered):
     """Batches of tensors that live on the device."""
 
-    def __init__(self, pair: AnyBatch, recipe: Recipe, device: torch.device) -> None:
+    def __init__(self, pair: AnyBatch, recipe: Recipe, device: torch.device, group: Group = ALONE) -> None:
         self._pair = to_device(pair, device)
         self._device = device
-        super().__init__(len(next(tensors(pair))), recipe)
+        super().__init__(len(next(tensors(pair))), recipe, group)
 
     def batches(self, seed: int, num_examples: int, start: int, stop: int) -> Generator[AnyBatch, None, None]:
         """As a Feed does."""
@@ -242,8 +253,9 @@ class DatasetFeed(_Ordered):
         recipe: Recipe,
         collate: Callable[[list[Any]], Any] | None,
         device: torch.device,
+        group: Group = ALONE,
     ) -> None:
-        super().__init__(len(dataset), recipe)
+        super().__init__(len(dataset), recipe, group)
         self._fetcher = _Fetcher(name, dataset, collate or default_collate)
         self._device = device
         self._workers = recipe.workers or 0

@@ -18,13 +18,14 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-from sweep.plan.lengths import epochs_of, steps_in_epoch
+from sweep.plan.lengths import epochs_of, examples_per_batch, steps_in_epoch
 from sweep.recipe.dataset import Dataset
 from sweep.recipe.image_lists import PARTS, Listed
 from sweep.recipe.schema import Recipe
 from sweep.train.augment import Eraser, auto_augmentation
 from sweep.train.data import Batch, Indices, Normaliser, epoch_order
 from sweep.train.decoding import Decoding, Example, Undecodable, seeded
+from sweep.train.group import ALONE, Group
 from sweep.train.memory import is_out_of_memory
 
 # The random stream of one image in one epoch, beside those of data.py.
@@ -122,9 +123,16 @@ class FolderSource:
     """Batches of image files: see Source."""
 
     def __init__(
-        self, recipe: Recipe, dataset: Dataset, train: ImageFiles, evaluation: ImageFiles, device: torch.device
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        train: ImageFiles,
+        evaluation: ImageFiles,
+        device: torch.device,
+        group: Group = ALONE,
     ) -> None:
         self._recipe = recipe
+        self._group = group
         self._dataset = dataset
         self._train = train
         self._evaluation = evaluation
@@ -173,8 +181,9 @@ class FolderSource:
     def _examples(self, seed: int, num_examples: int, start: int, stop: int) -> Iterator[list[tuple[int, int]]]:
         """The (epoch, example) of each image of each step's batch."""
         size = self._recipe.batch_size
-        for epoch, places in epochs_of(start, stop, steps_in_epoch(num_examples, size)):
-            order = epoch_order(seed, epoch, num_examples, self._recipe.method, self._train.labels).tolist()
+        for epoch, places in epochs_of(start, stop, steps_in_epoch(num_examples, examples_per_batch(self._recipe))):
+            of_all = epoch_order(seed, epoch, num_examples, self._recipe.method, self._train.labels)
+            order = self._group.own_part(of_all, size).tolist()
             for place in places:
                 yield [(epoch, example) for example in order[place * size : (place + 1) * size]]
 

@@ -6,6 +6,8 @@ It takes the values of a step and its batches, and knows neither a schedule nor 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,22 +17,27 @@ from sweep.train.averaging import Ema, Swa
 from sweep.train.checkpoint import Part, State
 from sweep.train.compiling import compiled
 from sweep.train.freezing import Freezing
+from sweep.train.group import ALONE, Group
 from sweep.train.optimizers import set_values
 from sweep.train.precision import Precision
 from sweep.train.trainable import Trainable
 
 
 class Learner:
-    """One optimizer step is `begin`, `learn` for each of its batches, and `update`."""
+    """One optimizer step is `begin`, `learn` for each of its batches, and `update`. The processes of a `group` all do,
+    each with batches of its own."""
 
-    def __init__(self, task: Trainable, model: nn.Module) -> None:
+    def __init__(self, task: Trainable, model: nn.Module, group: Group = ALONE) -> None:
         recipe = task.recipe
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model) if recipe.sync_bn else model
         self._task = task
+        self._group = group
         self._channels_last = recipe.channels_last
         self.model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model
         self.optimizer = task.build_optimizer(self.model)
         self.precision = Precision(recipe, task.device)
-        self._forward: Callable[..., Any] = compiled(self.model) if recipe.compile else self.model
+        self._together = None if group.is_alone else group.wrapped(self.model, task.device)
+        self._forward: Callable[..., Any] = self._together or (compiled(self.model) if recipe.compile else self.model)
         self._freezing = Freezing(self.model) if recipe.layer_freezing else None
         self.ema: Ema | None = None
         self.swa: Swa | None = None
@@ -53,9 +60,12 @@ class Learner:
         return self.ema.module if self.ema and self.ema.count else self.model
 
     def capture(self, step: int) -> State:
-        return State.capture(step, self.model, self.optimizer, self._task.device, self.parts)
+        """The state after `step` steps; whole on rank 0 alone."""
+        state = State.capture(step, self.model, self.optimizer, self._task.device, self.parts)
+        return replace(state, other_generators=self._group.gathered(state.generators)[1:])
 
     def restore(self, state: State) -> None:
+        state = state.of_rank(self._group.rank)
         state.restore(self.model, self.optimizer, self._task.device, self.parts)
 
     def begin(self, rate: float, momentum: float | None, frozen_share: float | None) -> None:
@@ -65,14 +75,20 @@ class Learner:
             self._freezing.freeze(frozen_share)
         self.optimizer.zero_grad(set_to_none=True)
 
-    def learn(self, inputs: Any, targets: Any, share: float = 1.0) -> Tensor:
-        """Add the gradients of a batch that is `share` of the step's examples; returns its part of the step's loss."""
-        with self.precision.autocast():
-            loss = self._task.loss(self._forward(self._laid_out(inputs)), targets)
-        if share != 1:
-            loss = loss * share
-        self.precision.backward(loss)
-        return loss.detach().clone()  # a task may write over its own, before it is read
+    def learn(self, inputs: Any, targets: Any, share: float = 1.0, is_last: bool = True) -> Tensor:
+        """Add the gradients of a batch that is `share` of the step's examples; returns its part of the step's loss.
+
+        With the step's last batch the processes of a group add up theirs.
+        """
+        with self._adding_up(is_last):
+            with self.precision.autocast():
+                loss = self._task.loss(self._forward(self._laid_out(inputs)), targets)
+            weight = share * self._group.size  # of the gradients of several processes torch takes the mean
+            self.precision.backward(loss * weight if weight != 1 else loss)
+        return loss.detach() * share  # a copy: a task may write over its own, before it is read
+
+    def _adding_up(self, is_last: bool) -> AbstractContextManager[Any]:
+        return nullcontext() if self._together is None or is_last else self._together.no_sync()
 
     @torch.no_grad()
     def rescale(self, factor: float) -> None:
@@ -107,7 +123,9 @@ class Learner:
         assert self.swa is not None
         devices = [self._task.device] if self._task.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices), self.precision.autocast():
-            return self.swa.deployed(map(self._laid_out, inputs))
+            deployed = self.swa.deployed(map(self._laid_out, inputs))
+        self._group.average_statistics(deployed)
+        return deployed
 
     def _laid_out(self, inputs: Any) -> Any:
         if self._channels_last and isinstance(inputs, Tensor) and inputs.dim() == 4:

@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from sweep.clock import Stopwatch, monotonic_seconds
 from sweep.errors import Outcome
 from sweep.events import Progress
-from sweep.plan.lengths import batches_before, examples_per_step, steps_in_epoch
+from sweep.plan.lengths import batches_before, examples_per_batch, examples_per_step, steps_in_epoch
 from sweep.store.records import Evaluations, Measurement, StageJob, TakenOver
 from sweep.train.allocator import keep_freed_memory
 from sweep.train.batch_methods import BatchMethods
@@ -29,6 +29,7 @@ from sweep.train.checkpoint import Checkpoint, Evaluation, SoFar, State
 from sweep.train.contention import Contention, highest
 from sweep.train.device import synchronize
 from sweep.train.energy import EnergyMeter, gpu_counter
+from sweep.train.group import ALONE, Group
 from sweep.train.keeper import Keeper
 from sweep.train.learner import Learner
 from sweep.train.nested import num_examples
@@ -67,6 +68,7 @@ class StageRun:
     batches: Generator[AnyBatch, None, None]  # of the steps from `step` on
     tell: Callable[[Progress], None]
     energy: EnergyMeter  # of the spans of `train`
+    group: Group
     step: int
     losses: list[Tensor] = field(default_factory=list)  # of the steps since the last reading, scalars on the device
     diverged_at: int | None = None  # the first step whose loss is not finite, once it is known
@@ -97,11 +99,12 @@ class StageRun:
         return self.deployed or self.learner.judged
 
     @property
-    def accumulates(self) -> bool:
-        return self.task.recipe.gradient_accumulation_steps > 1
+    def is_divided(self) -> bool:
+        """Whether a step takes several batches: one after the other, or each process one of its own."""
+        return self.task.recipe.gradient_accumulation_steps > 1 or not self.group.is_alone
 
     def batches_of(self, step: int) -> tuple[int, int]:
-        """How many batches a step takes, and of how many examples."""
+        """How many batches a step takes one after the other, and of how many examples in all."""
         recipe, num_examples = self.task.recipe, self.job.num_examples
         size = examples_per_step(recipe)
         left = num_examples - step % self.steps_per_epoch * size
@@ -123,6 +126,7 @@ def train_stage(
     sweep_pid: int,
     keeper: Keeper | None = None,
     parent: State | None = None,
+    group: Group = ALONE,
 ) -> Trained:
     """Train steps `start_step` … `stop_step - 1` and evaluate on the way; `tell` hears of progress in both.
 
@@ -130,12 +134,16 @@ def train_stage(
     the Stage before; ends early when it is asked to. `sweep_pid` is the process that everything this sweep runs
     descends from: the rest is contention.
 
+    Each process of a `group` trains on its share of every batch. What rank 0 gives is of them all, and it alone keeps
+    states, evaluates and is asked to stop.
+
     Raises:
         UnusableState: the state that it begins with is gone.
     """
     keeper = keeper or Keeper()
     with Stopwatch() as startup:
-        run = start_stage(job, task, tell, _beginning(job, keeper, parent))
+        beginning = group.shared(lambda: _beginning(job, keeper, parent))
+        run = start_stage(job, task, tell, beginning, group)
     run.startup_seconds += startup.seconds
     run.contention = Contention(sweep_pid) if task.device.type == "cpu" else None
     with closing(run.batches):
@@ -150,7 +158,11 @@ def _beginning(job: StageJob, keeper: Keeper, parent: State | None) -> Checkpoin
 
 
 def start_stage(
-    job: StageJob, task: Trainable, tell: Callable[[Progress], None], checkpoint: Checkpoint | None = None
+    job: StageJob,
+    task: Trainable,
+    tell: Callable[[Progress], None],
+    checkpoint: Checkpoint | None = None,
+    group: Group = ALONE,
 ) -> StageRun:
     """The Stage before its next step: model and optimizer made, the batches begun, the device warm."""
     keep_freed_memory()
@@ -159,15 +171,17 @@ def start_stage(
     run = StageRun(
         job,
         task,
-        Learner(task, task.build_model(job.seed).train()),
+        Learner(task, task.build_model(job.seed).train(), group),
         StepValues.of(job),
         BatchMethods(task, job.seed),
         batches,
         tell,
-        EnergyMeter(gpu_counter(task.device)),
+        EnergyMeter(gpu_counter(*group.devices_told_of(task.device))),
+        group,
         step=step,
     )
-    warm_up(job, task, run.model, run.values, run.methods)
+    group.seed(job.seed)
+    warm_up(job, task, run.model, run.values, run.methods, group)
     run.learner.keep_averages(job.swa_steps)
     if checkpoint is not None:
         _resume(run, checkpoint)
@@ -198,7 +212,7 @@ def _train_and_evaluate(run: StageRun, keeper: Keeper) -> Trained | None:
             with run.energy, run.train:
                 _train_until(run, stop, keeper)
                 synchronize(run.task.device)
-            if run.diverged_at is None and keeper.is_due(run.train.seconds) and (ended := _pause(run, keeper)):
+            if run.diverged_at is None and _is_due(run, keeper) and (ended := _pause(run, keeper)):
                 return ended
         if run.diverged_at is not None:
             return None
@@ -207,17 +221,29 @@ def _train_and_evaluate(run: StageRun, keeper: Keeper) -> Trained | None:
         # What the run has passed without being evaluated stays blank: its weights of then are gone.
         if stop in job.eval_steps and stop == run.step and not run.is_evaluated(stop):
             with run.evaluation:
-                run.evaluations.append((stop, run.learner.evaluate(run.judged, lambda: _tell_progress(run))))
+                run.evaluations.append((stop, run.group.shared(lambda: _evaluate(run))))
         if stop in job.kept_steps and stop == run.step < job.stop_step and (state := _capture(run)) is not None:
             _save(run, keeper, state)
     return _finish(run, keeper)
+
+
+def _evaluate(run: StageRun) -> dict[str, float]:
+    return run.learner.evaluate(run.judged, lambda: _tell_progress(run))
+
+
+def _is_due(run: StageRun, keeper: Keeper) -> bool:
+    return run.group.agreed(keeper.is_due(run.train.elapsed_seconds))
+
+
+def _is_stopping(run: StageRun, keeper: Keeper) -> bool:
+    return run.group.agreed(keeper.is_stopping)
 
 
 def _pause(run: StageRun, keeper: Keeper) -> Trained | None:
     """Keep the state now; how the attempt ends, if it is asked to."""
     state = _capture(run)
     is_saved = state is not None and keeper.writes and _save(run, keeper, state)
-    if keeper.is_stopping and run.diverged_at is None:
+    if _is_stopping(run, keeper) and run.diverged_at is None:
         return Trained(Outcome.INTERRUPTED, _interrupted(run.step, is_saved), None)
     return None
 
@@ -234,17 +260,18 @@ def _deploy(run: StageRun, keeper: Keeper) -> bool:
     with run.energy, run.train:
         run.deployed = run.learner.averaged(_inputs_of_an_epoch(run, keeper))
         synchronize(run.task.device)
-    if keeper.is_stopping or run.is_evaluated(run.step):  # lost, or counted by the attempt that has evaluated it
+    is_stopping = _is_stopping(run, keeper)
+    if is_stopping or run.is_evaluated(run.step):  # lost, or counted by the attempt that has evaluated it
         for watch, seconds in zip(watches, before[0], strict=True):
             watch.seconds = seconds
         run.energy.joules = before[1]
-    return not keeper.is_stopping
+    return not is_stopping
 
 
 def _inputs_of_an_epoch(run: StageRun, keeper: Keeper) -> Iterator[Any]:
     """What the first epoch's batches hold, as they come from the data; it ends early when it is asked to stop."""
     with closing(run.task.batches(run.job.seed, run.job.num_examples, 0, run.steps_per_epoch)) as batches:
-        while not keeper.is_stopping:
+        while not _is_stopping(run, keeper):
             with run.data_wait:
                 batch = next(batches, None)
             if batch is None:
@@ -268,7 +295,7 @@ def _finish(run: StageRun, keeper: Keeper) -> Trained | None:
 def _train_until(run: StageRun, stop: int, keeper: Keeper) -> None:
     """Train up to step `stop`, or until a checkpoint is due."""
     for _ in train_steps(run, stop):
-        if keeper.is_due(run.train.elapsed_seconds):
+        if _is_due(run, keeper):
             return
 
 
@@ -325,10 +352,11 @@ def train_steps(run: StageRun, stop: int) -> Iterator[int]:
 
 
 def _step(run: StageRun) -> Tensor:
-    """One optimizer step, over as many batches as it takes; returns the mean loss of its examples, on the device."""
+    """One optimizer step, over as many batches as it takes; returns the mean loss of its examples, on the device: of
+    several processes this one's part of it."""
     learner, values, step = run.learner, run.values, run.step
     learner.begin(values.rate(step), values.momentum(step), values.at("frozen_share", step))
-    loss = _learn_from_several(run) if run.accumulates else _learn(run, 0, None)
+    loss = _learn_from_several(run) if run.is_divided else _learn(run, 0, None)
     learner.update()
     learner.average(step + 1)
     return loss
@@ -339,7 +367,7 @@ def _learn_from_several(run: StageRun) -> Tensor:
     num_batches, size = run.batches_of(run.step)
     seen, losses = run.images, []
     for part in range(num_batches):
-        losses.append(_learn(run, part, size))
+        losses.append(_learn(run, part, size, part == num_batches - 1))
         _tell_progress(run)  # a step can take long
     loss, count = torch.stack(losses).sum(), run.images - seen
     if count == size:
@@ -348,19 +376,25 @@ def _learn_from_several(run: StageRun) -> Tensor:
     return loss * (size / count)
 
 
-def _learn(run: StageRun, part: int, size: int | None) -> Tensor:
+def _learn(run: StageRun, part: int, size: int | None, is_last: bool = True) -> Tensor:
     """Learn from the next batch, that of number `part` in a step of `size` examples; None: it is all of the step."""
     with run.data_wait:
         inputs, targets = next(run.batches)
     count = num_examples((inputs, targets))
-    run.images += count
+    run.images += count if size is None or run.group.is_alone else _examples_of_all(run, part, size)
     share = 1.0 if size is None else count / size
-    return run.learner.learn(*run.methods(inputs, targets, run.values, run.step, part), share)
+    return run.learner.learn(*run.methods(inputs, targets, run.values, run.step, part), share, is_last)
+
+
+def _examples_of_all(run: StageRun, part: int, size: int) -> int:
+    """How many examples the batch of number `part` holds over all processes, in a step of `size`."""
+    per_batch = examples_per_batch(run.task.recipe)
+    return min(per_batch, size - part * per_batch)
 
 
 def _read_losses(run: StageRun) -> int | None:
     """Fetch the losses since the last reading: the only place that waits for the device inside training."""
-    values = torch.stack(run.losses).tolist()
+    values = run.group.summed(torch.stack(run.losses)).tolist()
     first = run.step - len(values)
     run.losses.clear()
     run.mean_loss = sum(values) / len(values)

@@ -20,6 +20,7 @@ from sweep.recipe.dataset import Dataset
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.schema import Recipe
 from sweep.train.data import Batch, Images, MemorySource, Source
+from sweep.train.group import ALONE, Group
 from sweep.train.loading import load_images
 from sweep.train.memory import is_out_of_memory
 from sweep.train.models import UnknownModelError, build_model
@@ -61,22 +62,22 @@ class Data:
         assert not isinstance(self.evaluation, Images)
         return hashlib.sha256(self.train.listing + self.evaluation.listing).hexdigest()
 
-    def source(self, recipe: Recipe) -> Source:
+    def source(self, recipe: Recipe, group: Group) -> Source:
         if isinstance(self.train, Images) and isinstance(self.evaluation, Images):
-            return _memory_source(recipe, self.dataset, self.train, self.evaluation)
+            return _memory_source(recipe, self.dataset, self.train, self.evaluation, group)
         from sweep.train.folder import FolderSource
 
         assert not isinstance(self.train, Images)
         assert not isinstance(self.evaluation, Images)
-        return FolderSource(recipe, self.dataset, self.train, self.evaluation, self.device)
+        return FolderSource(recipe, self.dataset, self.train, self.evaluation, self.device, group)
 
 
-def _memory_source(recipe: Recipe, dataset: Dataset, train: Images, evaluation: Images) -> Source:
+def _memory_source(recipe: Recipe, dataset: Dataset, train: Images, evaluation: Images, group: Group) -> Source:
     if recipe.auto_augment == "none" and not recipe.random_erase:
-        return MemorySource(recipe, dataset, train, evaluation)
+        return MemorySource(recipe, dataset, train, evaluation, group)
     from sweep.train.augmented import AugmentedSource
 
-    return AugmentedSource(recipe, dataset, train, evaluation)
+    return AugmentedSource(recipe, dataset, train, evaluation, group)
 
 
 def model_problem(recipe: Recipe) -> Problem | None:
@@ -119,12 +120,12 @@ def _build_model(recipe: Recipe, dataset: Dataset, seed: int) -> nn.Module:
 
 
 class ImageTask:
-    """Classification of a recipe's images, judged by accuracy."""
+    """Classification of a recipe's images, judged by accuracy. Of a `group` each process has its part of them."""
 
-    def __init__(self, recipe: Recipe, data: Data) -> None:
+    def __init__(self, recipe: Recipe, data: Data, group: Group = ALONE) -> None:
         self.recipe = recipe
         self.dataset = data.dataset
-        self.source = data.source(recipe)
+        self.source = data.source(recipe, group)
         self.device = self.source.device
         self.num_train = len(data.train)
         self.num_classes: int | None = data.dataset.num_classes

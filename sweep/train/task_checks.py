@@ -16,6 +16,7 @@ from sweep.recipe.spelling import nearest
 from sweep.train.blame import blame
 from sweep.train.feeds import LoaderFeed, data_problem, described
 from sweep.train.generators import seed_generators, set_aside
+from sweep.train.group import ALONE, Group
 from sweep.train.memory import is_out_of_memory
 from sweep.train.nested import num_examples
 from sweep.train.trainable import AnyBatch
@@ -25,8 +26,8 @@ from sweep.train.user_task import Task, UserTask
 _SIZE = 2
 
 
-def check_task(recipe: Recipe, task: Task, device: torch.device) -> UserTask:
-    """The task, ready to be trained on `device`. Draws from no generator.
+def check_task(recipe: Recipe, task: Task, device: torch.device, group: Group = ALONE) -> UserTask:
+    """The task, ready to be trained on `device` as one of a `group`. Draws from no generator.
 
     Raises:
         RecipeError: with everything that is wrong with it.
@@ -38,7 +39,7 @@ def check_task(recipe: Recipe, task: Task, device: torch.device) -> UserTask:
     with set_aside(device):
         seed_generators(recipe.seed)  # one answer, whichever process asks
         try:
-            user_task = UserTask(recipe, task, device)
+            user_task = UserTask(recipe, task, device, group)
         except SweepError as error:
             raise RecipeError([*problems, _problem(str(error))]) from error
         problems += _of_the_method(recipe, user_task)
@@ -102,6 +103,12 @@ def _of_the_method(recipe: Recipe, task: UserTask) -> Iterator[Problem]:
             f"{recipe.method} draws examples, and a function that makes loaders draws its own",
             key="method",
             fix="give train_data as tensors or a Dataset, or take method: steps",
+        )
+    if isinstance(task.train, LoaderFeed) and recipe.devices_per_trial > 1:
+        yield Problem(
+            "a batch is shared out among the devices by its examples, and those of a loader are its own",
+            key="devices_per_trial",
+            fix="give train_data as tensors or a Dataset",
         )
 
 

@@ -16,6 +16,7 @@ from sweep.errors import SweepError
 from sweep.recipe.schema import Recipe
 from sweep.train.feeds import make_feed
 from sweep.train.generators import set_aside
+from sweep.train.group import ALONE, Group
 from sweep.train.nested import num_examples
 from sweep.train.optimizers import build_optimizer
 from sweep.train.prefetch import prefetched
@@ -59,12 +60,12 @@ class UserTask:
         SweepError: its loaders cannot be made, or have no length.
     """
 
-    def __init__(self, recipe: Recipe, task: Task, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, task: Task, device: torch.device, group: Group = ALONE) -> None:
         self.recipe = recipe
         self.task = task
         self.device = device
         self.num_classes: int | None = None  # its targets may be anything
-        self.train = make_feed("train_data", task.train_data, recipe, task.collate_fn, device)
+        self.train = make_feed("train_data", task.train_data, recipe, task.collate_fn, device, group)
         self.evaluation = make_feed("eval_data", task.eval_data, recipe, task.collate_fn, device)
 
     @property

@@ -9,9 +9,11 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from sweep.plan.lengths import examples_per_batch
 from sweep.store.records import StageJob
 from sweep.train.batch_methods import BatchMethods
 from sweep.train.device import choose_kernels
+from sweep.train.group import ALONE, Group
 from sweep.train.learner import Learner
 from sweep.train.nested import head
 from sweep.train.step_values import StepValues
@@ -24,7 +26,14 @@ _NUM_STEPS = 3
 _warm: WeakKeyDictionary[Trainable, set[int]] = WeakKeyDictionary()
 
 
-def warm_up(job: StageJob, task: Trainable, model: nn.Module, values: StepValues, methods: BatchMethods) -> None:
+def warm_up(
+    job: StageJob,
+    task: Trainable,
+    model: nn.Module,
+    values: StepValues,
+    methods: BatchMethods,
+    group: Group = ALONE,
+) -> None:
     """A few steps on copies, outside the clock of training; generators and weights are as before.
 
     Once for a task and its epochs' length: but what is compiled is compiled for each Stage's network, and methods may
@@ -35,24 +44,25 @@ def warm_up(job: StageJob, task: Trainable, model: nn.Module, values: StepValues
     devices = [task.device] if task.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         choose_kernels(task.device)
-        learner = Learner(task, copy.deepcopy(model))
-        for step, batch in _batches(job, task, values):
+        learner = Learner(task, copy.deepcopy(model), group)
+        for step, batch in _batches(job, task, values, group):
             learner.begin(task.recipe.lr, None, values.at("frozen_share", step))
             learner.learn(*methods(*batch, values, step, 0))
             learner.update()
     _warm.setdefault(task, set()).add(job.num_examples)
 
 
-def _batches(job: StageJob, task: Trainable, values: StepValues) -> Iterator[tuple[int, AnyBatch]]:
+def _batches(job: StageJob, task: Trainable, values: StepValues, group: Group) -> Iterator[tuple[int, AnyBatch]]:
     """Batches, each with a step whose values it gets: whole ones, and an epoch's last one where that is smaller."""
     batch = task.warm_up_batch(job.seed, job.num_examples)
     for _ in range(_NUM_STEPS):
         yield job.start_step, batch
-    rest = job.num_examples % task.recipe.batch_size
+    left = job.num_examples % examples_per_batch(task.recipe)
+    rest = group.own_count(left)
     for step in values.steps_of_change(_what_matters(task, values)):
         if step > job.start_step:
             yield step, batch
-        if 1 < rest < job.num_examples:  # one of a single example is never trained
+        if left // group.size > 1 and rest < job.num_examples:  # one of a single example is never trained
             last = task.warm_up_batch(job.seed, rest)
             yield step, head(last, rest) if task.recipe.compile else last  # of loaders it is the first, a whole one
 

@@ -91,6 +91,39 @@ REFUSALS: dict[str, tuple[str, Keys, Problem]] = {
             "take batch_size 38 or 36",
         ),
     ),
+    "a last batch of less than two for each of several devices": (
+        "1",
+        {"epochs": 20, "batch_size": 83, "devices_per_trial": 4},
+        Problem(
+            "the last batch of 1000 examples would hold 4, and each of 4 devices needs two, for BatchNorm",
+            "r.yaml:4",
+            "batch_size",
+            "1",
+            "take batch_size 84 or 82",
+        ),
+    ),
+    "a last batch that leaves a device without any": (
+        "1",
+        {"epochs": 20, "batch_size": 1, "devices_per_trial": 3},
+        Problem(
+            "the last batch of 1000 examples would hold 1, and each of 3 devices needs one",
+            "r.yaml:4",
+            "batch_size",
+            "1",
+            "take batch_size 5",
+        ),
+    ),
+    "a last batch of too few drawn for several devices": (
+        "0.502,1",
+        {"batch_size": 50, "devices_per_trial": 2, "method": "samples"},
+        Problem(
+            "the last batch of 502 examples would hold 2, and each of 2 devices needs two, for BatchNorm",
+            "r.yaml:3",
+            "batch_size",
+            "0.502",
+            "the nearest ratio that works is 0.504",
+        ),
+    ),
     "a last batch of one drawn": (
         "0.501,1",
         {"batch_size": 10, "method": "samples"},

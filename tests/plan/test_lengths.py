@@ -134,17 +134,18 @@ def test_a_fractional_warm_up_is_exact_before_it_is_rounded() -> None:
     examples=st.integers(1, 2000),
     batch_size=st.integers(1, 300),
     accumulated=st.integers(1, 8),
+    devices=st.integers(1, 8),
     steps=st.integers(1, 40),
 )
 def test_steps_over_several_batches_take_the_batches_of_their_epochs_in_order(
-    examples: int, batch_size: int, accumulated: int, steps: int
+    examples: int, batch_size: int, accumulated: int, devices: int, steps: int
 ) -> None:
-    keys = {"batch_size": batch_size, "gradient_accumulation_steps": accumulated}
+    keys = {"gradient_accumulation_steps": accumulated, "devices_per_trial": devices, "batch_size": batch_size}
     run = lengths(examples=examples, epochs=3, **keys)
-    whole = lengths(examples=examples, epochs=3, batch_size=batch_size * accumulated)
+    whole = lengths(examples=examples, epochs=3, batch_size=batch_size * devices * accumulated)
     assert run.num_steps == whole.num_steps
     recipe = Recipe.model_validate({"model": "small_cnn", "dataset": "digits", "epochs": 3, **keys})
-    per_epoch = ceil(Fraction(examples, batch_size))
+    per_epoch = ceil(Fraction(examples, batch_size * devices))
     first, last = (batches_before(recipe, examples, step) for step in (steps, steps + 1))
     epoch, index = divmod(steps, run.steps_per_epoch)
     assert first == epoch * per_epoch + min(index * accumulated, per_epoch)

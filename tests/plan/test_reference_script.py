@@ -36,7 +36,7 @@ NUMBERS = (
     *("norm-weight-decay", "clip-grad-norm", "random-erase", "mixup-alpha", "cutmix-alpha", "model-ema-decay"),
 )
 TEXTS = ("data-path", "model", "opt", "lr-scheduler", "lr-warmup-method", "auto-augment")
-FLAGS = ("amp", "model-ema")
+FLAGS = ("amp", "model-ema", "sync-bn")
 
 
 def parsed(command: str) -> argparse.Namespace:
@@ -196,6 +196,7 @@ def test_every_key_of_a_recipe_is_passed_on_or_known_not_to_be() -> None:
         "workers": "the same",
         "price": "the same",
         "gradient_accumulation_steps": "refused unless it is the default",
+        "devices_per_trial": "the launcher is told",
         "mixup_off": "refused where images are mixed",
         "channels_last": "said as a difference",
         "compile": "said as a difference",
@@ -256,6 +257,14 @@ def test_the_scripts_average_forgets_an_update_what_the_runs_does() -> None:
 def test_what_is_off_or_at_the_scripts_default_is_not_told() -> None:
     command = command_line(scaled(lr_scheduler="cosineannealinglr", model_ema_steps=16, mixup_off=3, swa_start=2))
     assert not {"ema", "mixup", "amp", "augment", "clip", "norm"} & set(command.replace("-", " ").split())
+
+
+def test_several_devices_are_the_launchers() -> None:
+    run = scaled(lr_scheduler="cosineannealinglr", devices_per_trial=4, sync_bn=True)
+    command = command_line(run)
+    assert command.startswith("torchrun --nproc_per_node=4 train.py --model ")
+    assert command.endswith(" --sync-bn")
+    assert not any("divide" in said for said in differences(run))
 
 
 def test_what_the_script_does_otherwise_with_methods_is_said() -> None:

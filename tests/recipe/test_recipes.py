@@ -457,6 +457,8 @@ OTHER = {
     "lr_base_momentum": 0.8,
     "lr_max_momentum": 0.9,
     "gradient_accumulation_steps": 2,
+    "devices_per_trial": 2,
+    "sync_bn": "true",
     "clip_grad_norm": 1,
     "norm_weight_decay": 0,
     "amp": "bf16",
@@ -497,6 +499,7 @@ BESIDE = {
     "stem": ["model=resnet18"],
     "mode": ["metric=perplexity"],
     "auto_augment": ["dataset=MNIST"],
+    "sync_bn": ["devices_per_trial=2"],
 }
 # Recipes of other kinds, for the keys that only those have.
 TASK = "task: mine:make_task\n"
@@ -527,6 +530,20 @@ def test_a_key_that_came_later_differs_from_no_recipe_that_was_recorded_before(l
 def test_a_key_that_is_no_longer_there_is_a_difference(load):
     recipe = load(MINIMAL).recipe
     assert recipe.differences(recipe.model_dump(mode="json") | {"gone": 3}) == {"gone": "gone was 3, now None"}
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "message"),
+    [
+        (MINIMAL, ["sync_bn=true"], "sync_bn: there is one device: it needs devices_per_trial"),
+        (MINIMAL, ["devices_per_trial=2", "compile=true"], "compile: not for several devices a trial"),
+        (COMMAND, ["devices_per_trial=2"], "devices_per_trial: a command starts its processes itself"),
+        (MINIMAL, ["devices_per_trial=0"], "devices_per_trial: should be greater than or equal to 1, not 0"),
+    ],
+)
+def test_what_does_not_go_with_several_devices_is_refused(load, text, settings, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        load(text, *settings)
 
 
 def test_a_recipe_is_frozen(load):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from histories import ENVIRONMENT, a_measurement, a_start, a_trial, ended, finished, make_history
+from histories import ENVIRONMENT, RECIPE, a_measurement, a_start, a_trial, ended, finished, make_history
 from tables import table_of
 
 from sweep.errors import Outcome
@@ -69,6 +69,14 @@ def test_the_trials_alone_are_the_sum_of_the_tables_own_times(history_of: Maker)
 def test_a_price_makes_dollars_of_both(bill_of: Biller) -> None:
     bill = bill_of(BOTH.model_copy(update={"price": 36.0}), done("root"), done("short"), done("long"))
     assert (bill.dollars, bill.alone_dollars) == (pytest.approx(1.1), pytest.approx(1.5))
+
+
+def test_an_hour_of_several_devices_costs_as_many_hours(bill_of: Biller) -> None:
+    together = {**RECIPE.model_dump(mode="json"), "devices_per_trial": 4}
+    start = BOTH.model_copy(update={"price": 36.0, "recipe": together})
+    bill = bill_of(start, done("root"), done("short"), done("long"))
+    assert (bill.dollars, bill.alone_dollars) == (pytest.approx(4.4), pytest.approx(6.0))
+    assert (bill.train_seconds, bill.alone_seconds) == (110.0, 150.0)
 
 
 def test_a_stage_that_was_trained_twice_since_its_state_was_lost_is_paid_twice(bill_of: Biller) -> None:

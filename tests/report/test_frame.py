@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -85,6 +86,15 @@ def test_a_loss_that_was_not_finite_is_missing_and_its_accuracy_is_not(history_o
 def test_dollars_need_a_price(history_of: Maker) -> None:
     frame = trial_frame(history_of(a_start([WHOLE]), finished(WHOLE, seconds=1800.0)))
     assert frame["dollars"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("recorded", "devices"), [({}, 1), ({"devices_per_trial": 8}, 8), ({"devices_per_trial": "8"}, 1)]
+)
+def test_dollars_are_of_all_the_devices_of_a_trial(history_of: Maker, recorded: dict[str, Any], devices: int) -> None:
+    frame = trial_frame(history_of(a_start([WHOLE], price=2.0, recipe=recorded), finished(WHOLE, seconds=1800.0)))
+    assert frame["dollars"].tolist() == [1.0 * devices]
+    assert frame["train_seconds"].tolist() == [1800.0]
 
 
 def test_joules_need_a_counter(history_of: Maker) -> None:

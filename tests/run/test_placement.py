@@ -54,6 +54,25 @@ def test_on_gpus_each_job_has_one_of_its_own(device):
         place(4, device, None, 12, GPUS)
 
 
+def test_a_trial_of_several_gpus_has_a_group_of_its_own():
+    gpus = ("GPU-a", "GPU-b", "GPU-c", "GPU-d", "GPU-e")
+    assert place(2, "auto", None, 12, gpus, devices_per_trial=2) == Placement(
+        2, 3, "cuda", ("GPU-a,GPU-b", "GPU-c,GPU-d")
+    )
+    assert place(None, "cuda", None, 12, gpus, devices_per_trial=2).gpus == ("GPU-a,GPU-b", "GPU-c,GPU-d")
+    with pytest.raises(UsageError, match="3 jobs of 2 GPUs each, but 5 GPUs"):
+        place(3, "auto", None, 12, gpus, devices_per_trial=2)
+    with pytest.raises(UsageError, match="1 job of 8 GPUs each, but 5 GPUs"):
+        place(None, "auto", None, 12, gpus, devices_per_trial=8)
+
+
+def test_on_the_cpu_the_processes_of_a_trial_share_the_cores_too():
+    assert place(1, "cpu", None, 8, (), devices_per_trial=2) == Placement(1, 4, "cpu")
+    assert place(None, "cpu", None, 8, (), devices_per_trial=2) == Placement(4, 1, "cpu")
+    assert place(None, "cpu", 2, 8, (), devices_per_trial=2) == Placement(2, 2, "cpu")
+    assert place(1, "cpu", None, 2, (), devices_per_trial=4) == Placement(1, 1, "cpu")
+
+
 def test_a_single_job_is_not_pinned_and_takes_the_device_it_is_told():
     assert place(1, "cuda", None, 12, GPUS) == Placement(1, 12, "cuda")
     assert place(1, "cuda:2", None, 12, GPUS) == place(None, "cuda:2", None, 12, GPUS) == Placement(1, 12, "cuda:2")

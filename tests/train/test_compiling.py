@@ -8,6 +8,7 @@ from interrupted_stages import train_in_parts
 from small_stages import sha256, smoke_job, smoke_task, train
 from torch._dynamo.utils import counters
 
+from sweep.train.group import ALONE
 from sweep.train.loop import start_stage, train_steps
 from sweep.train.step_values import StepValues
 from sweep.train.warm_up import _batches
@@ -27,7 +28,7 @@ def compiled_job():
 
 def test_every_form_of_a_step_is_warmed_up():
     job = compiled_job()
-    batches = list(_batches(job, smoke_task(*COMPILED), StepValues.of(job)))
+    batches = list(_batches(job, smoke_task(*COMPILED), StepValues.of(job), ALONE))
     assert {(step, len(labels)) for step, (_, labels) in batches} == {
         (step, size) for step in (0, 3, 4) for size in (500, 442)
     }
@@ -36,7 +37,7 @@ def test_every_form_of_a_step_is_warmed_up():
 def test_a_gpu_is_warmed_up_with_every_size(monkeypatch):
     job, task = compiled_job(), smoke_task(*COMPILED[1:])
     monkeypatch.setattr(task, "device", torch.device("cuda"))
-    batches = list(_batches(job, task, StepValues.of(job)))
+    batches = list(_batches(job, task, StepValues.of(job), ALONE))
     assert [(step, len(labels)) for step, (_, labels) in batches] == [*[(0, 500)] * 3, (0, 442), (4, 500), (4, 442)]
 
 
@@ -45,7 +46,7 @@ def test_a_gpu_is_warmed_up_with_every_size(monkeypatch):
 )
 def test_else_three_whole_batches_and_the_last_one_of_an_epoch_are_enough(size, sizes):
     settings = (f"batch_size={size}",)
-    batches = list(_batches(smoke_job(*settings), smoke_task(*settings), StepValues.of(smoke_job(*settings))))
+    batches = list(_batches(smoke_job(*settings), smoke_task(*settings), StepValues.of(smoke_job(*settings)), ALONE))
     assert [(step, len(labels)) for step, (_, labels) in batches] == [(0, size) for size in sizes]
 
 

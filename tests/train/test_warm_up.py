@@ -45,9 +45,9 @@ def test_a_stage_whose_methods_set_values_is_warmed_up_anew(settings, values):
 def test_the_stages_of_a_sweep_have_one_task_and_one_warm_up(tmp_path, monkeypatch):
     tasks = []
 
-    def counted(task, model):
+    def counted(task, model, group):
         tasks.append(task)
-        return Learner(task, model)
+        return Learner(task, model, group)
 
     monkeypatch.setattr(warm_up, "Learner", counted)
     request = SweepRequest("smoke", "0.5,1.0", seeds=2, results=tmp_path)
