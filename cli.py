@@ -94,8 +94,9 @@ Recipe = Annotated[
 Ratios = Annotated[str, typer.Option(help="Ratios: 0.25,0.5,1.0 or 1/3 or 70% or a range 0.1:1:0.1.")]
 Seeds = Annotated[int, typer.Option(help="How many seeds: the recipe's, the next one, …")]
 Method = Annotated[str | None, typer.Option(help="What a ratio scales: epochs, steps, samples or subset.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Jobs = Annotated[str, typer.Option(metavar="N|auto", help="How many trials to train at a time.")]
+JobsPerDevice = Annotated[int, typer.Option(help="How many of these may share a GPU.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of each training process; default: cores / jobs.")]
 Workers = Annotated[int | None, typer.Option(help="Processes that decode and augment images; default: the threads.")]
 DataPath = Annotated[str | None, typer.Option(help="The folder that holds the dataset; default: the recipe's.")]
@@ -125,6 +126,7 @@ def run(
     method: Method = None,
     device: Device = "auto",
     jobs: Jobs = "1",
+    jobs_per_device: JobsPerDevice = 1,
     threads: Threads = None,
     workers: Workers = None,
     data_path: DataPath = None,
@@ -184,6 +186,7 @@ def plan(
     method: Method = None,
     device: Device = "auto",
     jobs: Jobs = "1",
+    jobs_per_device: JobsPerDevice = 1,
     threads: Threads = None,
     workers: Workers = None,
     data_path: DataPath = None,

@@ -13,28 +13,24 @@ import random
 import sys
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Self
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "store"))
-
-from histories import ENVIRONMENT
+from untrained import UntrainedExecutor
 
 from sweep.api import plan_sweep, run_request
-from sweep.errors import Outcome
+from sweep.events import Progress
 from sweep.request import SweepRequest
-from sweep.run.messages import Said, StageDone, decode_message, encode
-from sweep.run.stop import StopRequest
+from sweep.run.messages import Progressed, Said, StageDone, decode_message, encode
 from sweep.store.history import read_history
-from sweep.store.records import Environment, Evaluations, Measurement, PrepareJob, StageJob
+from sweep.store.records import StageJob
 from sweep.store.workspace import Workspace
 
 NUM_WORKERS = 16
-NUM_DRAWN = (
-    2000  # accuracies and losses, of which each Stage has some: to draw them anew would take longer than the rest
-)
+NUM_TOLD = 1000
 # An evaluation an epoch: a hundred a trial, on average over ratios from 0 to 1.
 SETTINGS = ("method=steps", "lr_warmup_epochs=0", "epochs=200", "min_shared_steps=1")
 
@@ -46,70 +42,34 @@ class Shape(StrEnum):
     SHARED = "shared"
 
 
-class AnsweringExecutor:
-    """Has every Stage finished as soon as somebody listens. `dispatch_seconds` is from the first Stage to the end."""
+class AnsweringExecutor(UntrainedExecutor):
+    """Has every Stage finished as soon as somebody listens."""
 
-    capacity = NUM_WORKERS
-
-    def __init__(self) -> None:
-        self.num_stages, self.dispatch_seconds = 0, 0.0
+    def __init__(self, num_told: int = 0) -> None:
+        super().__init__(NUM_WORKERS)
+        self._num_told = num_told  # before a Stage has finished, how far it is
         self._frames: deque[bytes] = deque()
-        self._began = 0.0
-        self._draw = random.Random(0)
-        self._accuracies = tuple(round(self._draw.uniform(0.98, 0.99), 4) for _ in range(NUM_DRAWN))
-        self._losses = tuple(self._draw.uniform(0.03, 0.04) for _ in range(NUM_DRAWN))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.dispatch_seconds = perf_counter() - self._began
-
-    def prepare(self, job: PrepareJob, stop: StopRequest) -> Environment:
-        return ENVIRONMENT
+        self._speed = random.Random(0)
 
     def submit(self, job: StageJob) -> None:
-        self._began = self._began or perf_counter()
-        self.num_stages += 1
+        super().submit(job)
         encode(job)
-        measured = self._measurement(job)
-        done = StageDone(
-            stage=job.stage,
-            outcome=Outcome.FINISHED,
-            measurement=measured,
-            environment=ENVIRONMENT,
-            log="logs/worker-1.log",
-        )
-        self._frames.append(encode(done))
-
-    def stop(self) -> None:
-        pass
+        num_steps = job.stop_step - job.start_step
+        self._frames += [encode(_progress(job.stage))] * self._num_told
+        self._frames.append(encode(self.done(job, num_steps / 500 * self._speed.uniform(1.0, 1.05))))
 
     def receive(self, timeout_seconds: float) -> Said | None:
         message = decode_message(self._frames.popleft()) if self._frames else None
-        assert message is None or isinstance(message, StageDone)
+        assert message is None or isinstance(message, StageDone | Progressed)
         return message
 
-    def _measurement(self, job: StageJob) -> Measurement:
-        num_steps, num_rows, draw = job.stop_step - job.start_step, len(job.eval_steps), self._draw
-        first = draw.randrange(NUM_DRAWN - num_rows)
-        seconds = num_steps / 500 * draw.uniform(1.0, 1.05)
-        return Measurement(
-            steps=num_steps,
-            images=64 * num_steps,
-            train_seconds=seconds,
-            data_wait_seconds=seconds / 40,
-            eval_seconds=0.05 * num_rows,
-            startup_seconds=0.02,
-            contention=0.02,
-            evaluations=Evaluations(
-                steps=job.eval_steps,
-                accuracy=self._accuracies[first : first + num_rows],
-                loss=self._losses[first : first + num_rows],
-            ),
-            weights_sha256=f"{draw.getrandbits(256):064x}" if job.is_end else None,
-            checkpoint_seconds=0.01,
+
+def _progress(stage: str) -> Progressed:
+    return Progressed(
+        progress=Progress(
+            stage=stage, steps_done=7, epoch=1.25, loss=0.0625, accuracy=0.9875, images_per_second=12345.678
         )
+    )
 
 
 def request(shape: Shape, num_ratios: int, num_seeds: int, results: Path) -> SweepRequest:
@@ -133,7 +93,29 @@ def dispatch(asked: SweepRequest) -> dict[str, float]:
     done = run_request(asked, make_executor=lambda *placed: executor)
     assert done.is_complete
     seconds = perf_counter() - start
-    return {"seconds": seconds, "dispatch_seconds": executor.dispatch_seconds, "stages": executor.num_stages}
+    return {
+        "seconds": seconds,
+        "dispatch_seconds": executor.dispatch_seconds,
+        "stages": executor.num_stages,
+        **_journal_bytes(done.workspace.journal, len(done.plan.trials), executor.num_stages),
+    }
+
+
+def _journal_bytes(journal: Path, num_trials: int, num_stages: int) -> dict[str, float]:
+    """What the journal grows by: for each trial that is asked for, and for each Stage that is done."""
+    start, stages = journal.read_bytes().split(b"\n", 1)
+    return {"start_bytes": len(start) / num_trials, "stage_bytes": len(stages) / num_stages}
+
+
+def hear(asked: SweepRequest) -> dict[str, float]:
+    """How long it takes to hear how far a Stage is: that of messages of which there are very many."""
+    seconds = []
+    for num_told in (0, NUM_TOLD):
+        executor = AnsweringExecutor(num_told)
+        with TemporaryDirectory() as folder:
+            run_request(replace(asked, results=Path(folder)), make_executor=lambda *placed, made=executor: made)
+        seconds.append(executor.dispatch_seconds)
+    return {"seconds": (seconds[1] - seconds[0]) / (NUM_TOLD * executor.num_stages), "stages": executor.num_stages}
 
 
 def replay(asked: SweepRequest) -> dict[str, float]:
@@ -143,7 +125,12 @@ def replay(asked: SweepRequest) -> dict[str, float]:
     return {"seconds": perf_counter() - start, "stages": num_stages}
 
 
-PHASES: dict[str, Callable[[SweepRequest], dict[str, float]]] = {"plan": plan, "dispatch": dispatch, "replay": replay}
+PHASES: dict[str, Callable[[SweepRequest], dict[str, float]]] = {
+    "plan": plan,
+    "dispatch": dispatch,
+    "replay": replay,
+    "hear": hear,
+}
 
 
 def main(phase: str, shape: str, num_ratios: str, num_seeds: str, results: str) -> None:

@@ -72,6 +72,8 @@ def add_round(measured: Measured, shape: Shape, folder: Path) -> None:
             phase = "report" if output == "table" else output
             found[phase, "seconds"].append(done.seconds)
             found[phase, "megabytes"].append(done.peak_bytes / 1e6)
+    heard = json.loads(run(sys.executable, PHASES_FILE, "hear", shape, *SIZES[0], folder).stdout)
+    found["hear", "seconds"].append(heard["seconds"])
     for key, values in found.items():
         measured[key].append(values)
 
@@ -102,6 +104,11 @@ def bounds(shape: Shape, measured: Measured) -> Iterator[Row]:
     verdict = rate.at_least(WANTED_STAGES_A_SECOND)
     yield Row("dispatched", against, f"{rate} Stages/s", f"at least {WANTED_STAGES_A_SECOND:,}", verdict)
     yield limited("run without training: peak memory", against, largest["dispatch", "megabytes"], "MB")
+    for name, what in (("start_bytes", "a trial that is asked for"), ("stage_bytes", "a Stage that is done")):
+        num_bytes = median(largest["dispatch", name])
+        yield Row(f"journal: {what}", against, f"{num_bytes:,.0f} bytes", "", "")
+    heard = median_of(1e6 * largest["hear", "seconds"])
+    yield Row("progress heard", "10 trials", f"{heard} microseconds a message", "", "")
     yield limited("journal read", against, largest["replay", "seconds"], "s")
     for phase, how in {"report": "reported", "csv": "reported as CSV", "json": "reported as JSON"}.items():
         yield limited(how, against, largest[phase, "seconds"], "s", WANTED_SECONDS)

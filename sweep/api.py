@@ -179,6 +179,7 @@ def _session(
                 "workspace": str(workspace.folder.absolute()),
                 "checkpoint_every": asked.checkpoint_every,
                 "stall_timeout": asked.stall_timeout,
+                "shares_device": asked.request.jobs_per_device > 1,
             }
         ),
         price=recipe.price,
@@ -208,7 +209,8 @@ def _place(asked: Asked, plan: Plan) -> tuple[Placement, list[str]]:
         threads = first.environment.threads
     if asked.engine.name is not EngineName.LOCAL:
         return asked.engine.place(jobs, threads, request.device), remarks
-    gpus = visible_gpus() if jobs != 1 and request.device != "cpu" else ()
+    are_placed = jobs != 1 or request.jobs_per_device > 1
+    gpus = visible_gpus() if are_placed and request.device not in ("cpu", "mps") else ()
     placement = place(
         jobs,
         request.device,
@@ -216,11 +218,13 @@ def _place(asked: Asked, plan: Plan) -> tuple[Placement, list[str]]:
         num_cores(),
         gpus,
         worth=lambda most: jobs_worth(end_of(plan), most),
+        jobs_per_device=request.jobs_per_device,
         devices_per_trial=devices,
     )
     if jobs is None and threads is None:
         placement = replace(placement, threads_alone=max(1, num_cores() // devices))
-    return placement, [*remarks, *(f"warning: {problem}" for problem in _crowding(placement, devices))]
+    problems = [*_crowding(placement, devices), *(_sharing(placement) if jobs is not None else [])]
+    return placement, [*remarks, *(f"warning: {problem}" for problem in problems)]
 
 
 def _crowding(placement: Placement, devices_per_trial: int) -> list[Problem]:
@@ -229,6 +233,14 @@ def _crowding(placement: Placement, devices_per_trial: int) -> list[Problem]:
         return []
     where = "--jobs" if placement.jobs > 1 else "--threads"
     return [Problem(f"{wanted} threads on {num_cores()} cores get into each other's way", where, fix="take fewer")]
+
+
+def _sharing(placement: Placement) -> list[Problem]:
+    """`--jobs auto` measures what this does to the times; nobody else does."""
+    if (sharing := placement.jobs_per_device) == 1:
+        return []
+    message = f"{sharing} jobs on a GPU: the times that are recorded are longer than those of a trial alone"
+    return [Problem(message, "--jobs-per-device", fix="--jobs auto takes no more than hardly distort them")]
 
 
 def _set_aside(workspace: Workspace, tell: Callable[[Event], None]) -> None:

@@ -26,6 +26,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "seeds": (int,),
     "retries": (int,),
     "jobs": (int, str),
+    "jobs_per_device": (int,),
     "checkpoint_every": _NUMBER_OR_TEXT,
     "stall_timeout": _NUMBER_OR_TEXT,
     "device": (str,),

@@ -37,6 +37,7 @@ def run_sweep(
     method: str | None = None,
     device: str = "auto",
     jobs: int | str = 1,
+    jobs_per_device: int = 1,
     threads: int | None = None,
     workers: int | None = None,
     data_path: PathLike | None = None,

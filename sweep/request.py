@@ -10,12 +10,13 @@ from pathlib import Path
 from sweep.errors import Complaints, Problem, UsageError
 from sweep.recipe.duration import Ratio, parse_ratios
 from sweep.recipe.library import LoadedRecipe, Override, load_recipe, loaded_from_keys, parse_settings
-from sweep.run.engine import Engine, read_engine
+from sweep.run.engine import Engine, EngineName, read_engine
 from sweep.run.keep import Keep
-from sweep.run.placement import parse_jobs
+from sweep.run.placement import MAX_JOBS_PER_DEVICE, parse_jobs
 from sweep.store.workspace import Workspace, open_writable
 
-_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
+_DEVICES = "auto, cpu, cuda, cuda:1 or mps"
 _MAX_SEEDS = 1000
 _MAX_RETRIES = 100
 # Progress is told ten times a second at most, and looked for as often.
@@ -29,11 +30,12 @@ class SweepRequest:
 
     `recipe` is a name, a path, or the keys of one; `ratios` is a text such as "0.25,0.5,1.0" or "0.1:1:0.1"; `seeds`
     counts them from the recipe's own; `price` is dollars for an hour of one device; `settings` are "key=value" texts,
-    or have been read; `name` defaults to the recipe's; `jobs` is how
-    many trials are trained at a time, or "auto". Only `sweep run` asks for `retries`, how often a trial whose worker
-    was lost or hung is trained again, `checkpoint_every`, seconds of training between checkpoints, `stall_timeout`,
-    seconds without a step or an evaluation batch after which a worker hangs ("never" for neither), `keep`, which states
-    stay when all is done, and `allow_mixed`, to go on with other threads, device or torch than the sweep began with.
+    or have been read; `name` defaults to the recipe's; `jobs` is how many trials are trained at a time, or "auto", and
+    `jobs_per_device` how many of them may share a GPU. Only `sweep run` asks for `retries`, how often a trial whose
+    worker was lost or hung is trained again, `checkpoint_every`, seconds of training between checkpoints,
+    `stall_timeout`, seconds without a step or an evaluation batch after which a worker hangs ("never" for neither),
+    `keep`, which states stay when all is done, and `allow_mixed`, to go on with other threads, device or torch than
+    the sweep began with.
     `executor` names the engine that trains it; `address`, `resources`, `slurm` and `detach` are told to it: see Engine.
     Without `share` every trial is trained alone.
     """
@@ -44,6 +46,7 @@ class SweepRequest:
     method: str | None = None
     device: str = "auto"
     jobs: int | str = 1
+    jobs_per_device: int = 1
     threads: int | None = None
     workers: int | None = None
     data_path: str | None = None
@@ -160,10 +163,16 @@ def _check_options(request: SweepRequest) -> None:
     if not 0 <= request.retries <= _MAX_RETRIES:
         message = f"{request.retries} is not a number of retries from 0 to {_MAX_RETRIES}"
         problems.append(Problem(message, where="--retries"))
+    if not 1 <= request.jobs_per_device <= MAX_JOBS_PER_DEVICE:
+        message = f"{request.jobs_per_device} is not a number of jobs from 1 to {MAX_JOBS_PER_DEVICE}"
+        problems.append(Problem(message, where="--jobs-per-device"))
+    if request.jobs_per_device > 1 and request.executor != EngineName.LOCAL:
+        fix = "an engine's own resources say it: --executor ray --resources num_gpus=0.5"
+        problems.append(Problem(f"is not for --executor {request.executor}", where="--jobs-per-device", fix=fix))
     if request.keep not in list(Keep):
         problems.append(Problem(f"{request.keep!r} is nothing to keep", where="--keep", fix=", ".join(Keep)))
     if not _DEVICE.fullmatch(request.device):
-        problems.append(Problem(f"{request.device!r} is no device", where="--device", fix="auto, cpu, cuda or cuda:1"))
+        problems.append(Problem(f"{request.device!r} is no device", where="--device", fix=_DEVICES))
     if problems:
         raise UsageError(problems)
 

@@ -429,6 +429,20 @@ def test_impossible_jobs_are_refused(sweep, jobs, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--jobs-per-device", "0"), "0 is not a number of jobs from 1 to 64"),
+        (("--jobs-per-device", "65"), "65 is not a number of jobs from 1 to 64"),
+        (("--jobs-per-device", "2", "--device", "cpu"), "there is no GPU that jobs could share"),
+        (("--jobs-per-device", "2", "--executor", "ray"), "is not for --executor ray"),
+    ],
+)
+def test_jobs_that_cannot_share_a_device_are_refused(sweep, options, said, tmp_path):
+    assert_refused(sweep("run", "smoke", *options, "--results", tmp_path / "results"), 2, "--jobs-per-device", said)
+    assert not list(tmp_path.iterdir())
+
+
 def test_jobs_on_gpus_that_are_not_there_are_refused_before_anything_is_touched(sweep, smoke_results, tmp_path):
     shutil.copytree(smoke_results, tmp_path / "results")
     arguments = ("--jobs", "2", "--device", "cuda", "--results", tmp_path / "results", "--fresh")

@@ -46,7 +46,7 @@ def phase(name, shape, results):
 
 @pytest.mark.parametrize(("shape", "num_stages"), [("alone", 15), ("shared", 27)])
 def test_every_phase_has_every_stage_of_the_sweep(tmp_path, shape, num_stages):
-    done = {name: phase(name, shape, tmp_path) for name in ("plan", "dispatch", "replay")}
+    done = {name: phase(name, shape, tmp_path) for name in ("plan", "dispatch", "replay", "hear")}
     assert {name: found["stages"] for name, found in done.items()} == dict.fromkeys(done, num_stages)
     assert all(found["seconds"] > 0 for found in done.values())
     assert 0 < done["dispatch"]["dispatch_seconds"] < done["dispatch"]["seconds"]

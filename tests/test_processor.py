@@ -31,3 +31,17 @@ def test_a_system_that_does_not_tell_has_a_name_still_and_no_bfloat16(tmp_path, 
     monkeypatch.setattr("sweep.processor._CPU_INFO", tmp_path / "not there")
     assert cpu_name()
     assert bf16_instructions() is None
+
+
+def test_an_apple_tells_which_one_it_is(tmp_path, monkeypatch):
+    sysctl = tmp_path / "sysctl"
+    sysctl.write_text('#!/bin/sh\n[ "$*" = "-n machdep.cpu.brand_string" ] && echo "Apple M2"\n')
+    sysctl.chmod(0o755)
+    monkeypatch.setattr("sweep.processor._CPU_INFO", tmp_path / "not there")
+    monkeypatch.setattr("sweep.processor._ASK_APPLE", (str(sysctl), "-n", "machdep.cpu.brand_string"))
+    monkeypatch.setattr("sweep.processor.platform.system", lambda: "Linux")
+    assert cpu_name() != "Apple M2"
+    monkeypatch.setattr("sweep.processor.platform.system", lambda: "Darwin")
+    assert cpu_name() == "Apple M2"
+    sysctl.write_text("#!/bin/sh\nexit 1\n")
+    assert cpu_name()

@@ -91,13 +91,14 @@ class Dispatch:
         return self._stop.signal_number is not None or self._retries.cause is not None
 
     def _begin_what_can(self) -> None:
-        while not self._orphans and len(self._running) < self._executor.capacity and (ready := self._waiting.ready):
-            busy = {stage: running.steps_left for stage, running in self._running.items()}
-            num_free = self._executor.capacity - len(busy)
-            chosen = choose_next(self._forest, ready, busy, num_free, len(self._waiting))
+        busy = {stage: running.steps_left for stage, running in self._running.items()}
+        while not self._orphans and len(busy) < self._executor.capacity and (ready := self._waiting.ready):
+            num_free, waiting = self._executor.capacity - len(busy), self._waiting
+            chosen = choose_next(self._forest, ready, busy, num_free, len(waiting), waiting.num_steps)
             if chosen is None:
                 return
-            self._begin(self._waiting.take(chosen))
+            self._begin(waiting.take(chosen))
+            busy[chosen] = self._running[chosen].steps_left
 
     def _begin(self, stage: Stage) -> None:
         saved = self._ledger.steps_saved(stage)

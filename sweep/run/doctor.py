@@ -80,7 +80,9 @@ def _torch() -> Iterator[Finding]:
     yield Finding("cpu", State.OK, f"{survey['cpu']}, {num_cores()} cores to use")
     for gpu in survey["gpus"]:
         yield Finding("gpu", State.OK, f"{gpu['name']}, {gpu['num_bytes'] / 1e9:.0f} GB")
-    if not survey["gpus"]:
+    if survey["mps"]:
+        yield Finding("gpu", State.OK, "Apple's, which is used where it is named: --device mps")
+    elif not survey["gpus"]:
         yield _no_gpu(survey["cuda"])
 
 

@@ -28,11 +28,13 @@ class Device:
 
 
 def find_device(wanted: str) -> Device:
-    """The device called `wanted`: `cpu`, `cuda`, `cuda:1`, or `auto`, which is the GPUs where there are any.
+    """The device called `wanted`: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`, which is CUDA's GPUs where there are any.
 
     Raises:
         MachineError: this machine has no such device.
     """
+    if wanted == "mps":
+        return _apple_gpu()
     gpus = visible_gpus() if wanted != "cpu" and driver_gpus() else ()
     if wanted == "cpu" or (wanted == "auto" and not gpus):
         return Device("cpu", cpu_name(), "" if wanted == "cpu" else None)
@@ -41,6 +43,16 @@ def find_device(wanted: str) -> Device:
         message = f"there is no device {wanted}: nvidia-smi and CUDA_VISIBLE_DEVICES show {len(gpus)} GPUs"
         raise MachineError(Problem(message, where="--device", fix="take --device cpu"))
     return Device("cuda", _gpu_name(gpus[index]), gpus[index] if ":" in wanted else None)
+
+
+def _apple_gpu() -> Device:
+    if (platform.system(), platform.machine()) != ("Darwin", "arm64"):
+        raise MachineError(
+            Problem(
+                "there is no device mps: this is no Mac of Apple's own processors", "--device", fix="take --device cpu"
+            )
+        )
+    return Device("mps", cpu_name(), None)
 
 
 def _gpu_name(gpu: str) -> str:

@@ -37,6 +37,7 @@ class Forest:
             below = children.get(stage, ())
             self.tails[stage] = steps[stage] + max((self.tails[child] for child in below), default=0)
             self._sums[stage] = steps[stage] + sum(self._sums[child] for child in below)
+        self.longest_way_of_all = max(self.tails.values(), default=0)
         self._ranks = (self.tails,) if self.tails == self._sums else (self.tails, self._sums)
 
     def begin(self, situation: Situation, stage: str) -> Situation:

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from sweep.run.makespan import Forest, Situation
 
-# Chosen: with more Stages than these still to be begun, what is begun now does not yet decide when the last one ends.
-# Of 600 to 800 that share a plateau, by 2 to 16 Workers, looking ahead at 1000 ends no sooner.
+# Chosen: with more Stages than these still to be begun, looking ahead takes too long for what it gains.
 _MAX_LOOKAHEAD = 500
 # Chosen: with this many times the longest way of work left for each Worker, the longest can still go in time later on.
 _PLENTY = 8
@@ -20,19 +19,28 @@ _MAX_SEARCHED = 12
 
 
 def choose_next(
-    forest: Forest, ready: Sequence[str], busy: Mapping[str, int], num_free: int, num_waiting: int
+    forest: Forest,
+    ready: Sequence[str],
+    busy: Mapping[str, int],
+    num_free: int,
+    num_waiting: int,
+    steps_waiting: int,
 ) -> str | None:
     """The Stage to begin now, of those that are `ready`, which stand in the planned order; None: it is better to wait
     for one that is being trained.
 
-    `busy` says how many steps each of these has left; `num_free` Workers have nothing to do; `num_waiting` Stages are
-    still to be begun.
+    `busy` says how many steps each of these has left; `num_free` Workers have nothing to do; `num_waiting` Stages, of
+    `steps_waiting` in all, are still to be begun.
     """
-    if num_waiting > _MAX_LOOKAHEAD or (num_free == 1 and not busy):
+    num_workers = num_free + len(busy)
+    if num_workers == 1:
         return ready[0]
+    if num_waiting > _MAX_LOOKAHEAD:
+        is_plenty = steps_waiting >= _PLENTY * forest.longest_way_of_all * num_workers
+        return ready[0] if is_plenty else max(ready, key=forest.tails.__getitem__)
     running = tuple(sorted((left, stage) for stage, left in busy.items()))
     now = Situation(0, running, frozenset(ready), num_free)
-    if forest.work_left(now) >= _PLENTY * forest.longest_way(now) * (num_free + len(busy)):
+    if forest.work_left(now) >= _PLENTY * forest.longest_way(now) * num_workers:
         return ready[0]
     at_best, is_searched = forest.at_best(now), num_waiting <= _MAX_SEARCHED
     tried = ready if is_searched else list(dict.fromkeys((ready[0], max(ready, key=forest.tails.__getitem__))))

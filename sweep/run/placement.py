@@ -1,7 +1,11 @@
-"""Where a sweep's Workers compute: how many at a time, with how many threads each, and on which GPU each of them."""
+"""Where a sweep's Workers compute: how many at a time, with how many threads each, and on which GPU each of them.
+
+Apple's GPU, `mps`, is one device; it is never taken unasked.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -14,13 +18,14 @@ from pathlib import Path
 from sweep.errors import MachineError, Problem, UsageError
 
 MAX_JOBS = 1024
+MAX_JOBS_PER_DEVICE = 64
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _SECONDS_TO_LIST = 30.0
 
 
 @dataclass(frozen=True)
 class Placement:
-    """`jobs` Workers at a time, of `threads` CPU threads each, on `device`. `gpus` pins each of them to one, by the
+    """`jobs` Workers at a time, of `threads` CPU threads each, on `device`. `gpus` pins them to these in turn, by the
     value of its CUDA_VISIBLE_DEVICES; where it is empty, none is pinned. `threads_alone` are those of a Worker that
     turns out to be better off alone; None: as many."""
 
@@ -33,6 +38,15 @@ class Placement:
     def at_most(self, jobs: int) -> Placement:
         """The same, with no more Workers than there is work for."""
         return replace(self, jobs=max(1, min(self.jobs, jobs)))
+
+    def environment(self, index: int) -> dict[str, str]:
+        """What pins the Worker of this number, from 0 on, to its GPU."""
+        return {"CUDA_VISIBLE_DEVICES": self.gpus[index % len(self.gpus)]} if self.gpus else {}
+
+    @property
+    def jobs_per_device(self) -> int:
+        """How many Workers share a GPU, at most; 1 on the CPU, where each has cores of its own."""
+        return 1 if self.device in ("auto", "cpu") else math.ceil(self.jobs / max(1, len(self.gpus)))
 
 
 def parse_jobs(text: str) -> int | None:
@@ -57,34 +71,40 @@ def place(
     num_cores: int,
     gpus: tuple[str, ...],
     worth: Callable[[int], int] = lambda most: most,
+    jobs_per_device: int = 1,
     devices_per_trial: int = 1,
 ) -> Placement:
     """Place `jobs` Workers (None: as many as fit) on `device`; `gpus` are those that this process may use.
 
-    On GPUs there is one job a GPU, or for as many GPUs as a trial takes; on the CPU a trial takes as many processes, of
-    so many threads each. On the CPU, as many jobs fit as there are cores for their threads, one each where
-    nobody says how many; of these no more than are `worth` it, which finish as soon as all of them would. Unless they
-    are given, the jobs share the cores.
+    On GPUs there are `jobs_per_device` at most on each, or on each group of as many as a trial takes, and none has a
+    second one before all have one. On the CPU, where a trial takes as many processes of so many threads each, as many
+    jobs fit as there are cores for their threads, one each where nobody says how many. Of what fits no more are taken
+    than are `worth` it, which finish as soon as all of them would. Unless they are given, the jobs share the cores.
 
     Raises:
-        UsageError: more jobs than GPUs for them.
+        UsageError: more jobs than fit on the GPUs, or jobs that are to share what is no GPU.
     """
     num_cores = max(1, num_cores // devices_per_trial)
-    if device.startswith("cuda:") or jobs == 1:
-        if jobs not in (None, 1):
-            raise _too_many(jobs, 1, "name no single GPU to use several: --device cuda")
+    is_on_cpu = device == "cpu" or (device == "auto" and not gpus)
+    if is_on_cpu and jobs_per_device > 1:
+        fix = "on the CPU --jobs alone says how many; --device cuda and --device mps name GPUs"
+        raise UsageError(Problem("there is no GPU that jobs could share", "--jobs-per-device", fix=fix))
+    if jobs == 1:
         return Placement(1, threads or num_cores, device)
     # Several jobs are told where to compute: one that saw no GPU would else go on with the CPU.
-    if device == "cuda" or (device == "auto" and gpus):
-        groups = _grouped(gpus, devices_per_trial)
-        if (jobs is not None and jobs > len(groups)) or (gpus and not groups):
-            fix = "there is one job a GPU, of those that CUDA_VISIBLE_DEVICES shows; or take --device cpu"
-            raise _too_many(jobs or 1, len(gpus), fix, devices_per_trial)
-        jobs = jobs or worth(max(1, len(groups)))
-        return Placement(jobs, threads or max(1, num_cores // jobs), "cuda", groups[:jobs])
-    if jobs is None:
-        jobs = worth(max(1, num_cores // (threads or 1)))
-    return Placement(jobs, threads or max(1, num_cores // jobs), "cpu")
+    usable: tuple[str, ...]
+    if is_on_cpu:
+        kind, usable, most = "cpu", (), max(1, num_cores // (threads or 1))
+    elif device in ("auto", "cuda"):
+        kind, usable = "cuda", _grouped(gpus, devices_per_trial)
+        most = len(usable) * jobs_per_device
+    else:
+        kind, usable, most = device, (), jobs_per_device
+    if not is_on_cpu and ((jobs is not None and jobs > most) or (gpus and not most)):
+        num_gpus = len(gpus) if kind == "cuda" else 1
+        raise _too_many(jobs or 1, kind, num_gpus, jobs_per_device, devices_per_trial)
+    jobs = jobs or worth(max(1, most))
+    return Placement(jobs, threads or max(1, num_cores // jobs), kind, usable[:jobs])
 
 
 def _grouped(gpus: tuple[str, ...], size: int) -> tuple[str, ...]:
@@ -92,9 +112,16 @@ def _grouped(gpus: tuple[str, ...], size: int) -> tuple[str, ...]:
     return tuple(",".join(gpus[first : first + size]) for first in range(0, len(gpus) - size + 1, size))
 
 
-def _too_many(jobs: int, num_gpus: int, fix: str, devices_per_trial: int = 1) -> UsageError:
+def _too_many(jobs: int, device: str, num_gpus: int, jobs_per_device: int, devices_per_trial: int) -> UsageError:
     wanted = f"{_counted(jobs, 'job')} of {devices_per_trial} GPUs each" if devices_per_trial > 1 else f"{jobs} jobs"
-    return UsageError(Problem(f"{wanted}, but {_counted(num_gpus, 'GPU')}", "--jobs", fix=fix))
+    each = f" with {jobs_per_device} each" if jobs_per_device > 1 else ""
+    can_share = num_gpus and devices_per_trial == 1
+    fixes = [f"--jobs-per-device {-(-jobs // num_gpus)} lets them share"] if can_share else ["take --device cpu"]
+    if device.startswith("cuda:"):
+        fixes.append("--device cuda takes all GPUs")
+    elif device != "mps":
+        fixes.append("CUDA_VISIBLE_DEVICES says which there are")
+    return UsageError(Problem(f"{wanted}, but {_counted(num_gpus, 'GPU')}{each}", "--jobs", fix="; ".join(fixes)))
 
 
 def _counted(number: int, name: str) -> str:

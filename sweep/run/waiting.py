@@ -12,7 +12,8 @@ from sweep.plan.stages import Stage
 
 
 class Waiting:
-    """`stages` in the planned order; `children` are those that follow on each one, by its id."""
+    """`stages` in the planned order; `children` are those that follow on each one, by its id. `num_steps` are those of
+    all that wait."""
 
     def __init__(self, stages: Iterable[Stage], children: Mapping[str, Sequence[Stage]]) -> None:
         self._stages = {stage.id: stage for stage in stages}
@@ -20,6 +21,7 @@ class Waiting:
         self._ranks = {stage: rank for rank, stage in enumerate(self._stages)}
         self._first_rank = 0
         self._ready = [stage.id for stage in self._stages.values() if stage.parent not in self._stages]
+        self.num_steps = sum(stage.num_steps for stage in self._stages.values())
 
     def __len__(self) -> int:
         return len(self._stages)
@@ -32,13 +34,16 @@ class Waiting:
     def take(self, stage: str) -> Stage:
         """Take away one that is ready: it is begun."""
         del self._ready[bisect_left(self._ready, self._ranks[stage], key=self._ranks.__getitem__)]
-        return self._stages.pop(stage)
+        taken = self._stages.pop(stage)
+        self.num_steps -= taken.num_steps
+        return taken
 
     def put_first(self, stage: Stage) -> None:
         """Put back one that was begun, in front of all others."""
         self._first_rank -= 1
         self._ranks[stage.id] = self._first_rank
         self._stages[stage.id] = stage
+        self.num_steps += stage.num_steps
         self._ready.insert(0, stage.id)
 
     def follow(self, stage: Stage) -> None:
@@ -49,4 +54,5 @@ class Waiting:
     def drop(self, stages: Iterable[Stage]) -> None:
         """Forget those of `stages` that wait: their parent's state never comes."""
         for stage in stages:
-            self._stages.pop(stage.id, None)
+            if self._stages.pop(stage.id, None) is not None:
+                self.num_steps -= stage.num_steps

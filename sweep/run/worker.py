@@ -246,6 +246,7 @@ class Worker:
                 self._keeper(job),
                 parent,
                 self._group or ALONE,
+                self._prepare_job is not None and self._prepare_job.shares_device,
             )
             self._keep(job, trained)
         except UnusableState as unusable:

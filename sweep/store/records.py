@@ -227,7 +227,7 @@ class PrepareJob(_Frozen):
 
     `checkpoint_every` is seconds of training; None: none are written. `stall_timeout` is the seconds after which a
     command hangs that gives no sign of life; None: it never does. `folders` are where the module of a task is looked
-    for, before what is installed.
+    for, before what is installed. With `shares_device` other Workers may compute on the same one.
     """
 
     kind: Literal["prepare"] = "prepare"
@@ -238,6 +238,7 @@ class PrepareJob(_Frozen):
     checkpoint_every: float | None = None
     folders: tuple[str, ...] = ()
     stall_timeout: float | None = None
+    shares_device: bool = False
 
 
 class KeptState(_Frozen):

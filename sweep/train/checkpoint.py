@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sweep.store.states import UnusableState
+from sweep.train.generators import read_device_generator, write_device_generator
 
 # Which implementation an optimizer takes is the recipe's to say: another one gives other bits.
 _IMPLEMENTATION = ("foreach", "fused")
@@ -65,13 +66,12 @@ class State:
         device: torch.device,
         parts: Mapping[str, Part] = _NO_PARTS,
     ) -> State:
-        on_gpu = device.type == "cuda"
         return cls(
             step,
             _copied(model.state_dict()),
             _copied(optimizer.state_dict()),
             torch.get_rng_state(),
-            torch.cuda.get_rng_state(device) if on_gpu else None,
+            read_device_generator(device),
             {name: _copied(part.state_dict()) for name, part in parts.items()},
         )
 
@@ -98,8 +98,8 @@ class State:
         for name, part in parts.items():
             part.load_state_dict(copy.deepcopy(self.parts[name]))
         torch.set_rng_state(self.cpu_generator)
-        if self.device_generator is not None and device.type == "cuda":
-            torch.cuda.set_rng_state(self.device_generator, device)
+        if self.device_generator is not None:
+            write_device_generator(device, self.device_generator)
 
 
 def _copied(value: Any) -> Any:

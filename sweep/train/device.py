@@ -1,4 +1,4 @@
-"""Where tensors live, and what the machine is."""
+"""Where tensors live, and what the machine is: the CPU, a GPU of CUDA's, or Apple's (`mps`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from sweep.store.records import Environment
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; `auto` is the first GPU, else the CPU.
+    """The device called `name`; `auto` is the first GPU of CUDA's, else the CPU.
+
+    Never `mps`, which has to be named: it has no float64, and its results are no other device's to the last digits.
 
     Raises:
         MachineError: this machine has no such device.
@@ -25,6 +27,8 @@ def choose_device(name: str) -> torch.device:
     # torch.device keeps an index in eight bits: "cuda:256" would be the first GPU.
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise _absent(name, f"torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise _absent(name, f"torch {torch.__version__} finds no Apple GPU")
     return torch.device(kind, int(index)) if index else torch.device(kind)
 
 
@@ -42,6 +46,13 @@ def synchronize(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that a clock read next tells the truth."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def sum_dtype(device: torch.device) -> torch.dtype:
+    """What sums over a whole evaluation are kept in: float64 where the device has it."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def choose_kernels(device: torch.device) -> None:

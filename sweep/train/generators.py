@@ -1,4 +1,4 @@
-"""The generators that people's code draws from: torch's on the CPU, numpy's and Python's own global ones.
+"""The generators that people's code draws from: torch's on the CPU and on a GPU, numpy's and Python's own global ones.
 
 A user's dataset, collate function or loader may draw from them: they are seeded for it by what it is asked for, and put
 back afterwards, so that neither the training nor another batch notices.
@@ -37,17 +37,35 @@ def seed_generators(*numbers: int) -> None:
     random.seed(seeds[2])
 
 
+def read_device_generator(device: torch.device) -> torch.Tensor | None:
+    """The state of torch's generator on a GPU; None on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    return torch.mps.get_rng_state() if device.type == "mps" else None
+
+
+def write_device_generator(device: torch.device, state: torch.Tensor) -> None:
+    """Go on from `state`; nothing happens where it is of another kind of device, whose numbers are others anyway."""
+    now = read_device_generator(device)
+    if now is None or now.shape != state.shape:
+        return
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.mps.set_rng_state(state)
+
+
 @contextmanager
 def set_aside(device: torch.device | None = None) -> Iterator[None]:
     """Whatever is drawn meanwhile, these generators go on as if nothing had been; so does that of `device`, a GPU."""
     states = read_generators()
-    of_device = torch.cuda.get_rng_state(device) if device is not None and device.type == "cuda" else None
+    of_device = read_device_generator(device) if device is not None else None
     try:
         yield
     finally:
         write_generators(states)
         if device is not None and of_device is not None:
-            torch.cuda.set_rng_state(of_device, device)
+            write_device_generator(device, of_device)
 
 
 class OwnGenerators:

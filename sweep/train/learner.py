@@ -17,6 +17,7 @@ from sweep.train.averaging import Ema, Swa
 from sweep.train.checkpoint import Part, State
 from sweep.train.compiling import compiled
 from sweep.train.freezing import Freezing
+from sweep.train.generators import set_aside
 from sweep.train.group import ALONE, Group
 from sweep.train.optimizers import set_values
 from sweep.train.precision import Precision
@@ -121,8 +122,7 @@ class Learner:
     def averaged(self, inputs: Iterable[Any]) -> nn.Module:
         """The network that SWA deploys, its BatchNorm statistics those of `inputs`."""
         assert self.swa is not None
-        devices = [self._task.device] if self._task.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices), self.precision.autocast():
+        with set_aside(self._task.device), self.precision.autocast():
             deployed = self.swa.deployed(map(self._laid_out, inputs))
         self._group.average_statistics(deployed)
         return deployed

@@ -127,12 +127,14 @@ def train_stage(
     keeper: Keeper | None = None,
     parent: State | None = None,
     group: Group = ALONE,
+    shares_device: bool = False,
 ) -> Trained:
     """Train steps `start_step` … `stop_step - 1` and evaluate on the way; `tell` hears of progress in both.
 
     Goes on from the checkpoint that `keeper` has, else from the state `parent`, else from the one that `keeper` has of
     the Stage before; ends early when it is asked to. `sweep_pid` is the process that everything this sweep runs
-    descends from: the rest is contention.
+    descends from: the rest is contention. With `shares_device` others of its Workers may compute on the same device,
+    whose energy is then not this Stage's.
 
     Each process of a `group` trains on its share of every batch. What rank 0 gives is of them all, and it alone keeps
     states, evaluates and is asked to stop.
@@ -145,6 +147,8 @@ def train_stage(
         beginning = group.shared(lambda: _beginning(job, keeper, parent))
         run = start_stage(job, task, tell, beginning, group)
     run.startup_seconds += startup.seconds
+    if shares_device:
+        run.energy.joules = None  # for good
     run.contention = Contention(sweep_pid) if task.device.type == "cpu" else None
     with closing(run.batches):
         return _train_and_evaluate(run, keeper) or _trained(run)

@@ -9,7 +9,7 @@ from sweep.host_memory import size_text
 
 # torch's CPU allocator raises a plain RuntimeError, and so do a GPU's own libraries.
 _ON_THE_HOST = "can't allocate memory"
-_ON_THE_DEVICE = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_ON_THE_DEVICE = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -21,7 +21,7 @@ def out_of_memory(error: BaseException, device: str) -> str | None:
 
     The peak is what was held at most, without what could not be had any more. `device` is the one computed on.
     """
-    if _is_of_the_device(error) and device.startswith("cuda"):
+    if _is_of_the_device(error) and device.startswith(("cuda", "mps")):
         return _text(*_device_bytes(device))
     if is_out_of_memory(error):
         return _text(host_memory.peak_bytes(), host_memory.total_bytes())
@@ -39,6 +39,8 @@ def _is_of_the_device(error: BaseException) -> bool:
 
 
 def _device_bytes(device: str) -> tuple[int, int]:
+    if device.startswith("mps"):  # of which torch keeps no peak: what it held when there was no more
+        return torch.mps.driver_allocated_memory(), torch.mps.recommended_max_memory()
     return torch.cuda.max_memory_reserved(device), torch.cuda.get_device_properties(device).total_memory
 
 

@@ -38,15 +38,19 @@ _FEWEST_FLOP = 1e8
 
 def precision_problems(recipe: Recipe, device: torch.device) -> list[Problem]:
     """What keeps the recipe from computing on this device as it asks to."""
-    if recipe.amp != "fp16" or device.type == "cuda":
-        return []
-    return [Problem("fp16 trains on a GPU only", key="amp", fix="take amp: bf16, or a device that is a GPU")]
+    if device.type == "mps" and recipe.amp in ("bf16", "fp16"):
+        return [Problem(f"{recipe.amp} is not for mps, where training is in float32", key="amp", fix="take amp: none")]
+    if device.type == "cpu" and recipe.amp == "fp16":
+        return [Problem("fp16 trains on a GPU only", key="amp", fix="take amp: bf16, or a device that is a GPU")]
+    return []
 
 
 def choose_precision(task: Trainable) -> ChosenPrecision:
     """What `amp: auto` comes to for a task: bf16 where its device computes in that and its batches are large enough."""
     if task.device.type == "cuda":
         return _on_a_gpu(task.device)
+    if task.device.type == "mps":
+        return ChosenPrecision(amp="none", why="on mps training is in float32")
     instructions = bf16_instructions()
     if instructions is None:
         return ChosenPrecision(amp="none", why="the processor is not known to compute in bfloat16")

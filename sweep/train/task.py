@@ -20,6 +20,7 @@ from sweep.recipe.dataset import Dataset
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.schema import Recipe
 from sweep.train.data import Batch, Images, MemorySource, Source
+from sweep.train.device import sum_dtype
 from sweep.train.group import ALONE, Group
 from sweep.train.loading import load_images
 from sweep.train.memory import is_out_of_memory
@@ -158,7 +159,7 @@ class ImageTask:
         is drawn from.
         """
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        loss = torch.zeros((), dtype=torch.float64, device=self.device)
+        loss = torch.zeros((), dtype=sum_dtype(self.device), device=self.device)
         num_images = 0
         model.eval()
         for images, labels in self.source.evaluation_batches():

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from sweep.errors import SweepError
 from sweep.recipe.schema import Recipe
+from sweep.train.device import sum_dtype
 from sweep.train.feeds import make_feed
 from sweep.train.generators import set_aside
 from sweep.train.group import ALONE, Group
@@ -107,14 +108,16 @@ class UserTask:
             SweepError: an accuracy is not in 0..1.
         """
         functions = {"loss": self.task.loss, **self.task.metrics}
-        totals = {name: torch.zeros((), dtype=torch.float64, device=self.device) for name in functions}
+        dtype = sum_dtype(self.device)
+        totals = {name: torch.zeros((), dtype=dtype, device=self.device) for name in functions}
         count = 0
         with set_aside(self.device):
             model.eval()
             for inputs, targets in prefetched(self.evaluation.in_order(), self.device):
                 outputs, size = model(inputs), num_examples((inputs, targets))
                 for name, function in functions.items():
-                    totals[name] += size * torch.as_tensor(function(outputs, targets)).detach().double().to(self.device)
+                    value = torch.as_tensor(function(outputs, targets)).detach()
+                    totals[name] += size * value.to(dtype).to(self.device)
                 count += size
                 note_progress()
             model.train()

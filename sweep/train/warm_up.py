@@ -6,13 +6,13 @@ import copy
 from collections.abc import Collection, Iterator
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import nn
 
 from sweep.plan.lengths import examples_per_batch
 from sweep.store.records import StageJob
 from sweep.train.batch_methods import BatchMethods
 from sweep.train.device import choose_kernels
+from sweep.train.generators import set_aside
 from sweep.train.group import ALONE, Group
 from sweep.train.learner import Learner
 from sweep.train.nested import head
@@ -41,8 +41,7 @@ def warm_up(
     """
     if job.num_examples in _warm.get(task, ()) and not task.recipe.compile and not values.changes:
         return
-    devices = [task.device] if task.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with set_aside(task.device):
         choose_kernels(task.device)
         learner = Learner(task, copy.deepcopy(model), group)
         for step, batch in _batches(job, task, values, group):
@@ -71,4 +70,4 @@ def _what_matters(task: Trainable, values: StepValues) -> Collection[str]:
     """The scheduled values whose change makes a first step slow: each form compiles, and a GPU tries each size out."""
     if task.recipe.compile:
         return values.changes
-    return ("image_size",) if task.device.type == "cuda" else ()
+    return () if task.device.type == "cpu" else ("image_size",)

@@ -9,7 +9,7 @@ import pytest
 from sweep.run import doctor
 from sweep.run.doctor import State, examine
 
-SURVEY = {"torch": "2.6.0", "torchvision": "0.21.0", "cuda": None, "cpu": "Some CPU", "gpus": []}
+SURVEY = {"torch": "2.6.0", "torchvision": "0.21.0", "cuda": None, "cpu": "Some CPU", "gpus": [], "mps": False}
 
 
 @pytest.fixture
@@ -76,6 +76,12 @@ def test_image_files_are_looked_for_where_their_recipe_expects_them(torch, tmp_p
 def test_every_gpu_is_shown_with_its_memory(torch, tmp_path):
     torch.survey["gpus"] = [{"name": "A100", "num_bytes": 80_000_000_000}]
     assert found(tmp_path, "gpu").detail == "A100, 80 GB"
+
+
+def test_the_gpu_of_a_mac_is_shown_with_how_to_take_it(torch, tmp_path):
+    torch.survey["mps"] = True
+    gpu = found(tmp_path, "gpu")
+    assert (gpu.state, gpu.detail) == (State.OK, "Apple's, which is used where it is named: --device mps")
 
 
 def test_a_gpu_that_torch_does_not_see_is_explained(torch, tmp_path, monkeypatch):

@@ -61,6 +61,16 @@ def test_without_a_driver_there_is_no_gpu_whatever_the_environment_says(no_gpu, 
         find_device("cuda")
 
 
+def test_the_gpu_of_a_mac_is_taken_where_it_is_named(no_gpu, monkeypatch):
+    with pytest.raises(MachineError, match="there is no device mps: this is no Mac"):
+        find_device("mps")
+    monkeypatch.setattr("sweep.run.machine.platform.system", lambda: "Darwin")
+    monkeypatch.setattr("sweep.run.machine.platform.machine", lambda: "arm64")
+    monkeypatch.setattr("sweep.run.machine.cpu_name", lambda: "Apple M2")
+    assert found("mps") == ("mps", "Apple M2", None)
+    assert found("auto") == ("cpu", "Apple M2", None)
+
+
 def test_the_versions_of_torch_are_known_only_of_a_program_beside_our_own_python(no_gpu, monkeypatch):
     device = find_device("cpu")
     environment = read_environment(device, 3, sys.executable)

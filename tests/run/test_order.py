@@ -24,7 +24,9 @@ def end_of(steps, children, num_workers, choose=choose_next):
         while ready and len(running) < num_workers:
             ready.sort(key=planned.index)
             busy = {stage: end - now for end, stage in running}
-            chosen = choose(forest, ready, busy, num_workers - len(running), len(steps) - len(order))
+            waiting = steps.keys() - set(order)
+            left = sum(steps[stage] for stage in waiting)
+            chosen = choose(forest, ready, busy, num_workers - len(running), len(waiting), left)
             if chosen is None:
                 assert running
                 break
@@ -177,7 +179,7 @@ def test_where_there_is_work_enough_the_order_is_the_planned_one():
 
 def test_of_thousands_that_wait_the_first_is_taken():
     steps = {f"s{number}": 1 for number in range(2000)} | {"long": 5}
-    assert choose_next(Forest(steps, {}), list(steps), {}, 2, len(steps)) == "s0"
+    assert choose_next(Forest(steps, {}), list(steps), {}, 2, len(steps), sum(steps.values())) == "s0"
 
 
 @pytest.mark.parametrize("num_workers", [2, 3])

@@ -1,9 +1,12 @@
 """How many jobs, with how many threads each, on which GPU: told by arguments, environment and a stand-in nvidia-smi."""
 
 import os
+from collections import Counter
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sweep.errors import MachineError, UsageError
 from sweep.run import placement
@@ -76,6 +79,56 @@ def test_on_the_cpu_the_processes_of_a_trial_share_the_cores_too():
 def test_a_single_job_is_not_pinned_and_takes_the_device_it_is_told():
     assert place(1, "cuda", None, 12, GPUS) == Placement(1, 12, "cuda")
     assert place(1, "cuda:2", None, 12, GPUS) == place(None, "cuda:2", None, 12, GPUS) == Placement(1, 12, "cuda:2")
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_jobs_that_share_gpus_go_round_them_and_are_at_most_so_many_on_each(device):
+    placed = place(5, device, None, 12, GPUS, jobs_per_device=2)
+    assert placed == Placement(5, 2, "cuda", GPUS)
+    assert [placed.environment(index)["CUDA_VISIBLE_DEVICES"] for index in range(5)] == [*GPUS, *GPUS[:2]]
+    assert placed.jobs_per_device == 2
+    assert place(None, device, None, 12, GPUS, jobs_per_device=2).jobs == 6
+    assert place(None, device, None, 12, GPUS, worth=lambda most: most - 2, jobs_per_device=3).jobs == 7
+    two = place(2, device, None, 12, GPUS, jobs_per_device=2)
+    assert (two.gpus, two.jobs_per_device) == (GPUS[:2], 1)  # none shares while others are idle
+    with pytest.raises(UsageError, match=r"7 jobs, but 3 GPUs with 2 each \(--jobs-per-device 3 lets them share"):
+        place(7, device, None, 12, GPUS, jobs_per_device=2)
+
+
+@given(st.integers(1, 40), st.integers(1, 8), st.integers(1, 8))
+def test_no_gpu_has_two_jobs_more_than_another(jobs, num_gpus, jobs_per_device):
+    gpus = tuple(f"GPU-{number}" for number in range(num_gpus))
+    if jobs > num_gpus * jobs_per_device:
+        with pytest.raises(UsageError, match="--jobs: "):
+            place(jobs, "cuda", None, 8, gpus, jobs_per_device=jobs_per_device)
+        return
+    placed = place(jobs, "cuda", None, 8, gpus, jobs_per_device=jobs_per_device)
+    if jobs == 1:
+        assert placed.environment(0) == {}
+        return
+    counts = Counter(placed.environment(index)["CUDA_VISIBLE_DEVICES"] for index in range(jobs))
+    assert max(counts.values()) == placed.jobs_per_device <= jobs_per_device
+    assert len(counts) == min(jobs, num_gpus)
+    assert max(counts.values()) - min(counts.values()) <= 1
+
+
+@pytest.mark.parametrize(("device", "fix"), [("cuda:1", "--device cuda takes all GPUs"), ("mps", "")])
+def test_a_gpu_that_is_named_is_shared_as_a_whole_by_that_name(device, fix):
+    assert place(None, device, None, 8, GPUS, jobs_per_device=4) == Placement(4, 2, device)
+    assert place(2, device, 3, 8, (), jobs_per_device=4) == Placement(2, 3, device)
+    assert place(2, device, 3, 8, (), jobs_per_device=4).jobs_per_device == 2
+    assert (
+        place(1, device, None, 8, (), jobs_per_device=4) == place(None, device, None, 8, ()) == Placement(1, 8, device)
+    )
+    with pytest.raises(UsageError, match=f"2 jobs, but 1 GPU .--jobs-per-device 2 lets them share.*{fix}"):
+        place(2, device, None, 8, ())
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("cpu", GPUS), ("cpu", ()), ("auto", ())])
+@pytest.mark.parametrize("jobs", [1, 2, None])
+def test_on_the_cpu_there_is_nothing_to_share(device, gpus, jobs):
+    with pytest.raises(UsageError, match="--jobs-per-device: there is no GPU that jobs could share"):
+        place(jobs, device, None, 8, gpus, jobs_per_device=2)
 
 
 def test_several_jobs_do_not_fit_on_a_gpu_that_is_named():
@@ -167,14 +220,15 @@ def test_each_worker_finds_its_threads_and_its_gpu_in_its_environment(tmp_path, 
 
     def popen(command, env, **options):
         started.append({name: env.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")})
-        if len(started) == 2:
+        if len(started) == 4:
             raise Started
         return
 
     monkeypatch.setattr(child.subprocess, "Popen", popen)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-c,GPU-a")
-    executor = LocalExecutor(Workspace(tmp_path), place(2, "cuda", 3, os.cpu_count(), visible_gpus()))
+    placed = place(4, "cuda", 3, os.cpu_count(), visible_gpus(), jobs_per_device=2)
+    executor = LocalExecutor(Workspace(tmp_path), placed)
     with pytest.raises(Started):
         executor.prepare(PrepareJob(recipe={}, device="cuda", threads=3), StopRequest())
     threads = {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "3"}
-    assert started == [threads | {"CUDA_VISIBLE_DEVICES": "GPU-c"}, threads | {"CUDA_VISIBLE_DEVICES": "GPU-a"}]
+    assert started == 2 * [threads | {"CUDA_VISIBLE_DEVICES": "GPU-c"}, threads | {"CUDA_VISIBLE_DEVICES": "GPU-a"}]

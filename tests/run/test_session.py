@@ -354,6 +354,20 @@ def test_more_threads_than_cores_are_warned_of(tmp_path):
         assert bool(warned) == is_crowded
 
 
+def test_that_jobs_share_a_gpu_is_warned_of_unless_it_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr("sweep.api.visible_gpus", lambda: ("GPU-a", "GPU-b"))
+    for jobs, jobs_per_device, is_warned in (("2", 2, False), ("3", 2, True), ("4", 2, True), ("auto", 2, False)):
+        events, executor = [], FakeExecutor()
+        options = {"jobs": jobs, "jobs_per_device": jobs_per_device, "threads": 1}
+        run(tmp_path, executor, events.append, name=f"of-{jobs}", seeds=2, **options)
+        assert executor.prepared[0].shares_device
+        warned = [event.text for event in events if isinstance(event, Noticed) and "jobs on a GPU" in event.text]
+        assert bool(warned) == is_warned
+    assert warned == []
+    with pytest.raises(UsageError, match="5 jobs, but 2 GPUs with 2 each"):
+        run(tmp_path, FakeExecutor(), jobs="5", jobs_per_device=2)
+
+
 def test_a_kept_reference_is_not_trained_in(tmp_path):
     for request in ({"name": "reference-mine"}, {"name": "reference-mine", "fresh": True}):
         with pytest.raises(UsageError, match="read-only"):

@@ -10,11 +10,13 @@ import pytest
 import torch
 from interrupted_stages import attempt, stages_states, train_in_parts
 from slow_tasks import slowed
-from small_stages import CPU, smoke_job, smoke_task, train
+from small_stages import CPU, smoke_job, smoke_recipe, smoke_task, train
 
 from sweep.api import run_request
 from sweep.request import SweepRequest
 from sweep.run.executors.inline import InlineExecutor
+from sweep.run.worker import Worker
+from sweep.store.records import PrepareJob
 from sweep.train import loop
 from sweep.train import task as task_module
 from sweep.train.checkpoint import Checkpoint, SoFar, State, decode_checkpoint
@@ -298,6 +300,18 @@ class HeatingTask(ImageTask):
     def evaluate(self, *arguments):
         HeatingTask.millijoules += 10**9
         return super().evaluate(*arguments)
+
+
+@pytest.mark.parametrize(("shares_device", "joules"), [(False, 3.0), (True, None)])
+def test_of_a_device_that_jobs_may_share_no_joules_are_told(monkeypatch, shares_device, joules):
+    monkeypatch.setattr(loop, "gpu_counter", lambda device: lambda: HeatingTask.millijoules)
+    monkeypatch.setattr(task_module, "ImageTask", HeatingTask)
+    told = []
+    worker = Worker(told.append, 1)
+    recipe = smoke_recipe().model_dump(mode="json")
+    worker.do(PrepareJob(recipe=recipe, device="cpu", threads=1, shares_device=shares_device))
+    worker.do(smoke_job(num_steps=3))
+    assert told[-1].measurement.joules == joules
 
 
 def test_a_trials_joules_are_those_of_its_whole_path_whoever_trained_it_first(tmp_path, monkeypatch):

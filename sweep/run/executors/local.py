@@ -17,11 +17,6 @@ class LocalExecutor(SeatedExecutor):
 
     def __init__(self, workspace: Workspace, placement: Placement, stall_timeout: float | None = None) -> None:
         super().__init__(
-            Seat(workspace, index + 1, partial(Child, environment=_gpu(placement, index)), stall_timeout)
+            Seat(workspace, index + 1, partial(Child, environment=placement.environment(index)), stall_timeout)
             for index in range(placement.jobs)
         )
-
-
-def _gpu(placement: Placement, index: int) -> dict[str, str]:
-    """What pins a Worker to its GPU."""
-    return {"CUDA_VISIBLE_DEVICES": placement.gpus[index]} if placement.gpus else {}
