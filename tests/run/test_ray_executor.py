@@ -291,12 +291,13 @@ def free_port():
     [
         ("nonsense", UsageError, "'nonsense' is no address of a Ray cluster"),
         ("ray://head:10001", UsageError, "not through Ray Client"),
-        (f"127.0.0.1:{free_port()}", MachineError, "nothing answers at 127.0.0.1"),
+        ("127.0.0.1:{free_port}", MachineError, "nothing answers at 127.0.0.1"),
     ],
 )
 def test_no_cluster_at_the_address_is_told(address, kind, message, tmp_path):
     from sweep.run.executors.ray import RayExecutor
 
+    address = address.format(free_port=free_port())
     with pytest.raises(kind, match=message), RayExecutor(Workspace(tmp_path), ONE_JOB, address=address):
         pass
 

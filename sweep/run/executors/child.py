@@ -16,6 +16,7 @@ from multiprocessing import Pipe
 from pathlib import Path
 
 from sweep import host_memory
+from sweep.lifetime import ending_text
 from sweep.run.messages import Job, Message, decode_message, encode
 from sweep.store.durable import open_log
 
@@ -70,7 +71,7 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         code = self.process.wait()
-        return _ended_for_memory() if self.was_ended_for_memory else _describe(code)
+        return _ended_for_memory() if self.was_ended_for_memory else ending_text(code)
 
     @property
     def was_ended_for_memory(self) -> bool:
@@ -82,11 +83,3 @@ class Child:
 
 def _ended_for_memory() -> str:
     return f"out of memory (ended by the kernel; {host_memory.size_text(host_memory.total_bytes())} in all)"
-
-
-def _describe(exit_code: int) -> str:
-    if exit_code >= 0:
-        return f"crashed (exit code {exit_code})"
-    name = signal.Signals(-exit_code).name
-    hint = "; perhaps out of host memory" if name == "SIGKILL" else ""
-    return f"crashed ({name}{hint})"
