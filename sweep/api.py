@@ -134,7 +134,8 @@ def run_request(
     asked = read_request(request)
     (plan, code_sha256), workspace = plan_asked(asked), asked.workspace
     placement, remarks = _place(asked, plan)
-    make = make_executor or engine.make_executor(asked.engine, asked.jobs is None)
+    devices_per_trial = asked.loaded.recipe.devices_per_trial
+    make = make_executor or engine.make_executor(asked.engine, asked.jobs is None, devices_per_trial)
     with StopRequest() as stop:
         if request.fresh:
             _set_aside(workspace, tell)
@@ -179,7 +180,7 @@ def _session(
                 "workspace": str(workspace.folder.absolute()),
                 "checkpoint_every": asked.checkpoint_every,
                 "stall_timeout": asked.stall_timeout,
-                "shares_device": asked.request.jobs_per_device > 1,
+                "shares_device": placement.jobs_per_device > 1 or asked.engine.shares_gpus,
             }
         ),
         price=recipe.price,
@@ -208,7 +209,7 @@ def _place(asked: Asked, plan: Plan) -> tuple[Placement, list[str]]:
             ]
         threads = first.environment.threads
     if asked.engine.name is not EngineName.LOCAL:
-        return asked.engine.place(jobs, threads, request.device), remarks
+        return asked.engine.place(jobs, threads, request.device, devices), remarks
     are_placed = jobs != 1 or request.jobs_per_device > 1
     gpus = visible_gpus() if are_placed and request.device not in ("cpu", "mps") else ()
     placement = place(
@@ -231,7 +232,7 @@ def _crowding(placement: Placement, devices_per_trial: int) -> list[Problem]:
     wanted = placement.jobs * placement.threads * devices_per_trial
     if wanted <= num_cores():
         return []
-    where = "--jobs" if placement.jobs > 1 else "--threads"
+    where = "--jobs" if placement.jobs > 1 else "--threads" if placement.threads > 1 else "devices_per_trial"
     return [Problem(f"{wanted} threads on {num_cores()} cores get into each other's way", where, fix="take fewer")]
 
 

@@ -13,9 +13,14 @@ from sweep.recipe.datasets import DATASETS
 from sweep.recipe.library import LoadedRecipe
 from sweep.recipe.schema import Recipe
 from sweep.request import Asked, SweepRequest, read_request
+from sweep.run.engine import EngineName
 
 if TYPE_CHECKING:
     from sweep.store.records import PrepareJob
+
+
+# What a recipe may ask of a machine, as any machine has it.
+_ON_ANY_MACHINE = {"amp": "none", "devices_per_trial": 1, "sync_bn": False, "compile": False}
 
 
 def plan_sweep(request: SweepRequest) -> Plan:
@@ -32,12 +37,14 @@ def plan_sweep(request: SweepRequest) -> Plan:
 def plan_asked(asked: Asked) -> tuple[Plan, str | None]:
     """The plan, and the hash of the code that a task names."""
     loaded = asked.loaded
-    num_examples, code_sha256 = examine(loaded, asked.request.device)
+    trains_here = asked.engine.name is EngineName.LOCAL
+    num_examples, code_sha256 = examine(loaded, asked.request.device, trains_here)
     return make_plan(loaded, asked.ratios, asked.request.seeds, num_examples, asked.request.share), code_sha256
 
 
-def examine(loaded: LoadedRecipe, device: str) -> tuple[int, str | None]:
-    """How many examples there are to train on, and the hash of a task's code: a Worker is asked for a task's."""
+def examine(loaded: LoadedRecipe, device: str, trains_here: bool = True) -> tuple[int, str | None]:
+    """How many examples there are to train on, and the hash of a task's code: a Worker is asked for a task's. Where it
+    is trained elsewhere, this machine need not have what that takes."""
     recipe = loaded.recipe
     if recipe.kind == "command":
         return EXAMPLES_OF_A_COMMAND, None
@@ -45,7 +52,8 @@ def examine(loaded: LoadedRecipe, device: str) -> tuple[int, str | None]:
         return _num_images(recipe), None
     from sweep.run.ask import ask
 
-    prepared = ask(prepare_job(loaded, device, recipe.threads or 1))
+    job = prepare_job(loaded, device if trains_here else "cpu", recipe.threads or 1)
+    prepared = ask(job if trains_here else job.model_copy(update={"recipe": job.recipe | _ON_ANY_MACHINE}))
     placed = [replace(mistake, where=loaded.place(mistake.key or "task")) for mistake in prepared.mistakes]
     environment = prepared.model_copy(update={"mistakes": tuple(placed)}).raise_any()
     assert prepared.num_examples is not None

@@ -126,11 +126,13 @@ def _contender(name: str, findings: Findings, curve: Curve) -> Contender:
     results = (result for result in history.results if result.entry.method == curve.method)
     environments = (result.environment for result in results if result.environment is not None)
     dataset = history.starts[-1].recipe.get("dataset")
+    # An hour of eight devices costs what eight hours of one do: times of the two are no costs that compare.
+    together = f", {history.devices_per_trial} devices a trial" if history.devices_per_trial > 1 else ""
     return Contender(
         name,
         curve,
         curve.devices,
-        tuple(dict.fromkeys(place_text(environment) for environment in environments)),
+        tuple(dict.fromkeys(f"{place_text(environment)}{together}" for environment in environments)),
         str(dataset) if dataset is not None else None,
     )
 

@@ -9,7 +9,7 @@ from sweep.run.left import read_left
 from sweep.run.messages import Message, StageDone
 from sweep.store.history import History
 from sweep.store.journal import append
-from sweep.store.queue import Outbox, Queue, Slip, Unreadable
+from sweep.store.queue import OTHER, Outbox, Queue, Slip, Unreadable
 from sweep.store.records import StageRecord
 from sweep.store.workspace import Workspace
 
@@ -42,7 +42,8 @@ def collect(workspace: Workspace, history: History, tell: Listener) -> None:
 
 def _record(slip: Slip, answer: Message, history: History) -> StageRecord | None:
     """What is to be written down of an answer; None where it is known, or no longer asked for."""
-    if not isinstance(answer, StageDone) or history.is_final(slip.name):
+    is_of_stage = not slip.name.startswith(OTHER)
+    if not isinstance(answer, StageDone) or not is_of_stage or history.is_final(slip.name):
         return None
     attempts = [record.attempt for record in history.attempts if record.stage == slip.name]
     if slip.attempt not in attempts:

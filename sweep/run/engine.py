@@ -35,6 +35,8 @@ class EngineName(StrEnum):
 
 # Ray's own resources, which it takes by other names.
 _OPTIONS = {"CPU": "num_cpus", "GPU": "num_gpus"}
+_LISTS = {"exclude", "nodelist", "gres"}  # as sbatch has them: node names, and n[1,3]
+_NO_RESOURCES = {"object_store_memory"}  # Ray refuses it of an actor
 # Which engine an option is of.
 _OWNERS = {
     "address": EngineName.RAY,
@@ -56,9 +58,15 @@ class Engine:
     slurm: Mapping[str, str] = field(default_factory=dict)
     detach: bool = False
 
-    def place(self, jobs: int | None, threads: int | None, device: str) -> Placement:
+    @property
+    def shares_gpus(self) -> bool:
+        """Whether it puts several Workers on one."""
+        return 0 < self.resources.get("num_gpus", 1) < 1
+
+    def place(self, jobs: int | None, threads: int | None, device: str, devices_per_trial: int = 1) -> Placement:
         """Workers on the machines of others: how many of them there is room for, None of `jobs`, is the engine's to
-        say; each has the threads that it takes cores for, where nobody says how many, and one at least.
+        say; the processes of each share the cores that it takes, where nobody says how many threads they have, and have
+        one at least.
 
         Raises:
             UsageError: `device` is one of a machine's, which is the engine's to choose.
@@ -67,17 +75,23 @@ class Engine:
             message = f"{device} is one GPU of a machine, and which one a trial gets is for {self.name} to say"
             raise UsageError(Problem(message, "--device", fix="take --device cuda"))
         cores = int(self.resources.get("num_cpus", self.slurm.get("cpus_per_task", 1)))
-        return Placement(jobs or MAX_JOBS, threads or max(1, cores), device)
+        return Placement(jobs or MAX_JOBS, threads or max(1, cores // devices_per_trial), device)
 
 
-def make_executor(engine: Engine, chooses_jobs: bool) -> MakeExecutor:
+def make_executor(engine: Engine, chooses_jobs: bool, devices_per_trial: int = 1) -> MakeExecutor:
     """What makes the Workers of `engine`; with `chooses_jobs` no more of them than its machines have room for.
 
     Raises:
         UsageError: the engine is not installed.
     """
     if engine.name is EngineName.RAY:
-        return partial(_ray_executor(), address=engine.address, resources=engine.resources, chooses_jobs=chooses_jobs)
+        return partial(
+            _ray_executor(),
+            address=engine.address,
+            resources=engine.resources,
+            chooses_jobs=chooses_jobs,
+            devices_per_trial=devices_per_trial,
+        )
     if engine.name is EngineName.SLURM:
         return _slurm_executors(engine)
     from sweep.run.executors.local import LocalExecutor
@@ -151,21 +165,26 @@ def _amounts(text: str | None) -> dict[str, float]:
     example = "num_cpus=2,num_gpus=1"
     amounts = {}
     for key, value in _pairs(text, "--resources", example).items():
-        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,4})?", value):
+        if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,4})?", value):
             raise UsageError(Problem(f"{value!r} is no amount of {key}", "--resources", fix=f"write {example}"))
         amounts[key] = float(value)
         if amounts[key] > 1 and amounts[key] != int(amounts[key]):
             raise UsageError(Problem(f"{key}: Ray deals out whole numbers, or parts of one", "--resources"))
+        if key in _NO_RESOURCES:
+            raise UsageError(Problem(f"{key} is nothing that a trial takes", "--resources", fix=f"write {example}"))
         if key in _OPTIONS:
             raise UsageError(Problem(f"{key} is called {_OPTIONS[key]}", "--resources", fix=f"write {example}"))
     return amounts
 
 
 def _pairs(text: str | None, option: str, example: str) -> dict[str, str]:
-    """`a=1,b=2`, each name once."""
+    """`a=1,b=2`, each name once; a value that is a list goes on in `exclude=n1,n2`."""
     pairs: dict[str, str] = {}
     for part in text.split(",") if text is not None else ():
         key, sign, value = part.strip().partition("=")
+        if not sign and part.strip() and pairs and (last := next(reversed(pairs))) in _LISTS:
+            pairs[last] += f",{part.strip()}"
+            continue
         if not sign or not value or not _KEY.fullmatch(key):
             raise UsageError(Problem(f"{part!r} is no NAME=VALUE", option, fix=f"write {example}"))
         if key in pairs:

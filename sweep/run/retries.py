@@ -44,6 +44,7 @@ class Retries:
         for reason, losses in self._first_losses.items():
             if len(losses) >= _NUM_ALIKE:
                 message = f"stopped: the first attempts at {len(losses)} trials ended alike: {reason}"
-                fix = f"see {losses[-1].log} in the sweep's folder; the same command goes on"
+                log = f"see {losses[-1].log} in the sweep's folder; " if losses[-1].log else ""
+                fix = f"{log}the same command goes on"
                 return SweepError(Problem(message, fix=fix))
         return None

@@ -65,6 +65,8 @@ class Session:
         if ledger.plan.stages or history.last_start is None:
             with self.make_executor(len(ledger.plan.stages)) as executor:
                 environment = executor.prepare(self.prepare_job, stop)
+                if self.code_sha256 is not None:  # of jobs that are out already, it was that of then
+                    environment = environment.model_copy(update={"code_sha256": self.code_sha256})
                 self._check_set_up(history, environment)
                 if self.chooses_jobs:
                     environment = self._choose_jobs(ledger, executor, environment, stop)

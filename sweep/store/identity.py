@@ -61,17 +61,27 @@ def mixed_stages(records: Iterable[StartRecord | StageRecord]) -> dict[str, tupl
     A checkpoint does not say where it was written: a Stage that went on from one may have every difference so far.
     """
     first: Environment | None = None
-    so_far: dict[str, None] = {}
+    so_far: dict[str, list[str]] = {}  # by the Stage: of a merged sweep's parts, each has its own
     found: dict[str, tuple[str, ...]] = {}
     for record in records:
         if isinstance(record, StartRecord):
             first = first or record.environment
-            so_far |= dict.fromkeys(set_up_changes(first, record.environment))
+            if changes := set_up_changes(first, record.environment):
+                for stage in {stage for entry in record.trials for stage in entry.stages}:
+                    so_far.setdefault(stage, []).extend(changes)
         elif record.outcome is Outcome.FINISHED and record.stage not in found and first is not None:
             own = set_up_changes(first, record.environment or first)
-            resumed = so_far if record.measurement and record.measurement.resumed_at else {}
-            found[record.stage] = tuple(dict.fromkeys([*resumed, *own]))
+            before = [change for stage in _went_on_from(record) for change in so_far.get(stage, ())]
+            found[record.stage] = tuple(dict.fromkeys([*before, *own]))
     return {stage: changes for stage, changes in found.items() if changes}
+
+
+def _went_on_from(record: StageRecord) -> list[str]:
+    """The Stages whose checkpoints it may have gone on from."""
+    measured = record.measurement
+    if measured is None or not measured.resumed_at:
+        return []
+    return [record.stage, *([measured.taken_over.stage] if measured.taken_over else [])]
 
 
 def set_up_changes(fixed: Environment, environment: Environment) -> list[str]:

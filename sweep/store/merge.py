@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from itertools import combinations, count
 from pathlib import Path
 
-from sweep.errors import Complaints, Outcome, Problem, UsageError
+from sweep.errors import Complaints, MachineError, Outcome, Problem, UsageError
 from sweep.recipe.schema import differences
 from sweep.store.catalogue import check_readable, no_such_sweep
 from sweep.store.history import History, TrialResult, history_of
 from sweep.store.identity import set_up_changes, set_up_text
 from sweep.store.journal import Replay, replay, write
+from sweep.store.queue import Outbox, refuse_if_out
 from sweep.store.records import FORMAT, StageRecord, StartRecord, TrialEntry
 from sweep.store.workspace import Workspace, open_workspace, open_writable
 
@@ -170,6 +171,10 @@ def _read(results: Path, name: str) -> Part:
     is_path = os.sep in name
     workspace = Workspace(Path(name)) if is_path else open_workspace(results, name, where="SWEEP")
     workspace.check_free()
+    refuse_if_out(workspace)
+    if Outbox.of(workspace).answered():
+        fix = "the command that trains it writes down what they left; then merge"
+        raise MachineError(Problem("jobs of a cluster have left answers here", str(workspace.folder), fix=fix))
     whole = replay(workspace.journal)
     history = history_of(whole)
     check_readable(workspace, history)

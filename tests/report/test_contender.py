@@ -20,11 +20,13 @@ Maker = Callable[..., Findings]
 def sweep_of(tmp_path: Path) -> Maker:
     """sweep_of(name, …): a sweep of one finished trial a method, trained as the keywords say."""
 
-    def sweep_of(name: str, *methods: str, dataset: str = "digits", **environment: Any) -> Findings:
+    def sweep_of(
+        name: str, *methods: str, dataset: str = "digits", devices_per_trial: int = 1, **environment: Any
+    ) -> Findings:
         trials = [a_trial("1.0", method=method) for method in methods or ("epochs",)]
         place = ENVIRONMENT.model_copy(update=environment)
         records = [finished(trial).model_copy(update={"environment": place}) for trial in trials]
-        recipe = RECIPE.model_dump(mode="json") | {"dataset": dataset}
+        recipe = RECIPE.model_dump(mode="json") | {"dataset": dataset, "devices_per_trial": devices_per_trial}
         journal = tmp_path / f"{len(list(tmp_path.iterdir()))}.jsonl"
         history = make_history(journal, a_start(trials, recipe=recipe), *records)
         return replace(Findings.of_history(history), name=name)
@@ -107,6 +109,14 @@ def test_other_devices_are_refused_unless_that_is_allowed(sweep_of: Maker, chang
     assert message.endswith("(--allow-mixed compares them all the same)")
     (remark,) = line_up([one, other], allow_mixed=True).remarks
     assert "different devices" in remark
+
+
+def test_hours_of_several_devices_are_not_compared_with_hours_of_one(sweep_of: Maker) -> None:
+    alone, together = sweep_of("a"), sweep_of("b", devices_per_trial=8)
+    [problem] = refusal(alone, together)
+    assert "times do not compare" in problem
+    assert "b: cpu" in problem
+    assert "8 devices a trial" in problem
 
 
 def test_other_datasets_are_refused_too_at_once_with_devices(sweep_of: Maker) -> None:

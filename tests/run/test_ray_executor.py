@@ -291,6 +291,7 @@ def free_port():
     [
         ("nonsense", UsageError, "'nonsense' is no address of a Ray cluster"),
         ("ray://head:10001", UsageError, "not through Ray Client"),
+        ("a..b:6379", MachineError, "nothing answers at a..b:6379"),
         ("127.0.0.1:{free_port}", MachineError, "nothing answers at 127.0.0.1"),
     ],
 )

@@ -61,6 +61,13 @@ def test_three_stages_whose_first_attempts_end_alike_are_a_cause_to_stop(outcome
     assert "logs/worker-1.log" in str(retries.cause)
 
 
+def test_a_loss_without_a_log_names_none():
+    retries = Retries(1, NOTHING)
+    for stage in "abc":
+        retries.note(crashed(stage).model_copy(update={"log": None}))
+    assert str(retries.cause).endswith("(the same command goes on)")
+
+
 def test_later_attempts_and_other_reasons_are_none():
     retries = Retries(5, NOTHING)
     for stage, reason in (("a", "x"), ("a", "x"), ("a", "x"), ("b", "x"), ("c", "y"), ("d", "y"), ("c", "x")):

@@ -360,7 +360,7 @@ def test_that_jobs_share_a_gpu_is_warned_of_unless_it_is_measured(tmp_path, monk
         events, executor = [], FakeExecutor()
         options = {"jobs": jobs, "jobs_per_device": jobs_per_device, "threads": 1}
         run(tmp_path, executor, events.append, name=f"of-{jobs}", seeds=2, **options)
-        assert executor.prepared[0].shares_device
+        assert executor.prepared[0].shares_device == (jobs != "2")  # with two, each has a GPU of its own
         warned = [event.text for event in events if isinstance(event, Noticed) and "jobs on a GPU" in event.text]
         assert bool(warned) == is_warned
     assert warned == []

@@ -77,8 +77,16 @@ def test_what_slurm_refuses_is_told_in_its_words(commands, cluster, tmp_path):
 
 
 def test_a_job_has_ended_when_slurm_says_so_or_knows_it_no_more(commands, cluster):
-    commands(squeue=("1|RUNNING\n2|NODE_FAIL\n 3|PENDING\n4|COMPLETING", 0))
+    commands(squeue=("1|RUNNING|None\n2|NODE_FAIL|None\n 3|PENDING|Priority\n4|COMPLETING|None", 0))
     assert cluster.ended(["1", "2", "3", "4", "5"]) == {"2": "NODE_FAIL", "5": "no longer known to Slurm"}
+
+
+def test_a_job_that_waits_for_what_its_partition_does_not_have_has_ended(commands, cluster):
+    commands(squeue=("1|PENDING|PartitionConfig\n2|PENDING|Resources\n3|PENDING|BadConstraints", 0))
+    assert cluster.ended(["1", "2", "3"]) == {
+        "1": "it can never begin: PartitionConfig",
+        "3": "it can never begin: BadConstraints",
+    }
 
 
 def test_when_slurm_gives_no_answer_nothing_is_known_to_have_ended(commands, cluster):

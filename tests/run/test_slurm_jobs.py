@@ -11,12 +11,14 @@ from sweep.request import SweepRequest
 from sweep.run.executors.cluster import After
 from sweep.run.executors.slurm import SlurmExecutor
 from sweep.run.ledger import stage_job
+from sweep.run.left import leave
 from sweep.run.messages import Noted, Prepared, Progressed, StageDone
 from sweep.run.placement import Placement
 from sweep.run.stop import StopRequest
 from sweep.store.clearing import find_states, remove_states
 from sweep.store.history import read_history
 from sweep.store.journal import append
+from sweep.store.merge import merge_sweeps
 from sweep.store.queue import Outbox, Queue, Slip
 from sweep.store.records import PrepareJob, StageRecord
 from sweep.store.states import StageStates
@@ -106,7 +108,7 @@ def test_what_a_first_job_finds_wrong_is_raised(workspace, answer, error):
 
 
 def test_a_first_job_that_leaves_nothing_did_not_see_the_results_folder(workspace):
-    with pytest.raises(MachineError, match="have to see this folder") as refused:
+    with pytest.raises(MachineError, match="need what --slurm asks for, this folder") as refused:
         prepared(workspace, FakeCluster(workspace))
     assert str(workspace.folder) in str(refused.value)
     assert "COMPLETED" in str(refused.value)
@@ -162,7 +164,10 @@ def test_one_that_was_lost_meanwhile_has_crashed_and_one_that_never_began_is_sub
     once_more = prepared(workspace, cluster)
     once_more.submit(job)
     answer = once_more.receive(0)
-    assert (answer.outcome, answer.reason) == (Outcome.CRASHED, "its job ended without an answer (NODE_FAIL)")
+    assert (answer.outcome, answer.reason) == (
+        Outcome.CRASHED,
+        f"its job {job_of(cluster, job)} ended without an answer (NODE_FAIL)",
+    )
     once_more.submit(job)
     assert cluster.submitted[job_of(cluster, job)][0].attempt == 2
 
@@ -292,6 +297,42 @@ def test_jobs_that_are_out_keep_others_from_training_cleaning_and_setting_aside(
     StageStates(workspace.states / ("0" * 16)).begin()
     with pytest.raises(MachineError, match="jobs of a cluster train here"):
         remove_states(find_states(tmp_path, "smoke"), lambda left: None)
+    run(tmp_path, FakeCluster(Workspace(tmp_path / "other"), PREPARED), name="other", detach=True)
+    with pytest.raises(MachineError, match="jobs of a cluster train here"):
+        merge_sweeps(tmp_path, ["smoke", "other"], "both")
+    for job_id in list(cluster.submitted)[1:]:
+        work = Queue.of(workspace).job(cluster.slip(job_id)).work
+        cluster.leaves(job_id, done(work, environment=ENVIRONMENT))
+        Queue.of(workspace).remove(work.stage)
+    with pytest.raises(MachineError, match=r"smoke: jobs of a cluster have left answers here"):
+        merge_sweeps(tmp_path, ["smoke", "other"], "both")
+
+
+def test_a_first_job_that_was_given_up_is_no_stage(tmp_path, workspace, cluster):
+    Outbox.of(workspace).folder.mkdir(parents=True)
+    interrupted = StageDone(stage="~prepare", outcome=Outcome.INTERRUPTED, reason="interrupted")
+    leave(Outbox.of(workspace), Slip("~prepare", 1), [interrupted])
+    run(tmp_path, cluster, detach=True)
+    assert "~prepare" not in workspace.journal.read_text()
+
+
+def test_nodes_that_are_lost_do_not_end_the_sweep(tmp_path, workspace, cluster):
+    lost = 0
+
+    def ended(jobs):
+        nonlocal lost
+        for job_id in jobs:
+            if job_id in cluster.ends:
+                continue
+            work = Queue.of(workspace).job(cluster.slip(job_id)).work
+            cluster.ends[job_id] = "NODE_FAIL" if lost < 4 else "COMPLETED"
+            if lost >= 4:
+                cluster.leaves(job_id, done(work, environment=ENVIRONMENT))
+            lost += 1
+        return {job_id: cluster.ends[job_id] for job_id in jobs if job_id in cluster.ends}
+
+    cluster.ended = ended
+    assert run(tmp_path, cluster, ratios="0.25,0.5,0.75,1.0", jobs=4).is_complete
 
 
 def test_an_answer_that_is_delivered_twice_is_counted_once_and_a_damaged_one_is_told(tmp_path, workspace, cluster):

@@ -65,6 +65,31 @@ def test_all_mistakes_are_told_at_once_before_anything_is_planned():
     assert len(refused.value.problems) == 3
 
 
+def test_names_of_several_nodes_are_one_value():
+    engine = read_engine("slurm", None, None, "time=10,exclude=n1,n2,nodelist=n[3,5],partition=gpu", detach=False)
+    assert engine.slurm == {"time": "10", "exclude": "n1,n2", "nodelist": "n[3,5]", "partition": "gpu"}
+    with pytest.raises(UsageError, match="'gpu' is no NAME=VALUE"):
+        read_engine("slurm", None, None, "time=10,gpu", detach=False)
+
+
+def test_the_processes_of_a_trial_share_the_cores_of_its_job():
+    engine = read_engine("slurm", None, None, "time=10,cpus_per_task=8", detach=False)
+    assert engine.place(None, None, "cpu", devices_per_trial=4).threads == 2
+
+
+def test_bytes_of_memory_are_an_amount_and_what_ray_takes_of_no_worker_is_none():
+    assert read_engine("ray", None, "memory=4000000000", None, detach=False).resources == {"memory": 4e9}
+    with pytest.raises(UsageError, match="object_store_memory is nothing that a trial takes"):
+        read_engine("ray", None, "object_store_memory=1", None, detach=False)
+
+
+@pytest.mark.parametrize(
+    ("resources", "shares"), [("num_gpus=0.5", True), ("num_gpus=1", False), ("num_cpus=1", False)]
+)
+def test_who_asks_for_a_part_of_a_gpu_shares_it(resources, shares):
+    assert read_engine("ray", None, resources, None, detach=False).shares_gpus == shares
+
+
 def test_a_job_has_as_many_threads_as_it_has_cores():
     engine = read_engine("slurm", None, None, "time=10,cpus-per-task=4", detach=True)
     assert (engine.name, engine.detach) == (EngineName.SLURM, True)

@@ -135,6 +135,13 @@ def test_one_that_went_on_from_a_checkpoint_that_may_be_from_elsewhere_is_mixed_
     assert mixed_stages([START, a_start([trial], **THERE), START, finished(trial)]) == {}
 
 
+def test_one_that_went_on_on_its_own_machine_is_not_mixed_by_another_part_of_a_merged_sweep() -> None:
+    own, others = a_trial("0.5"), a_trial("1.0")
+    resumed = finished(own, resumed_at=(5,))
+    assert mixed_stages([START, a_start([others], **THERE), a_start([own]), resumed]) == {}
+    assert mixed_stages([START, a_start([own], **THERE), a_start([own]), resumed]) == {own.stages[0]: MARK}
+
+
 def test_only_the_record_that_counts_marks_a_stage() -> None:
     trial = a_trial()
     lost = ended(trial).model_copy(update=THERE)

@@ -37,7 +37,8 @@ class Cluster(Protocol):
         ...
 
     def ended(self, jobs: Collection[str]) -> Mapping[str, str]:
-        """Those of `jobs` that are known to have ended, and what the cluster calls that."""
+        """Those of `jobs` that are known to have ended, and what the cluster calls that; and those that cannot begin,
+        and why."""
         ...
 
     def cancel(self, jobs: Collection[str]) -> None:

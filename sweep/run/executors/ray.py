@@ -45,12 +45,17 @@ from sweep.store.workspace import Workspace
 
 # Chosen: an answer over the network takes milliseconds; a node that gives none is given up.
 _SECONDS_TO_ANSWER = 3.0
+# Chosen: many times what a Worker that has a place takes to start. Two sweeps that each hold what the other one waits
+# for would wait for ever.
+_SECONDS_TO_JOIN = 60.0
+_TOKEN = ".seen-"
 
 
 class RayExecutor(SeatedExecutor):
     """Trains in actors of the cluster at `address`, a Stage in each at a time. Each takes `resources`, by Ray's names:
-    unless they say so, as many CPUs as it has threads, and a GPU where it is to compute on one. With `chooses_jobs`
-    there are no more of them than the cluster has room for."""
+    unless they say so, as many CPUs as it has threads, and a GPU where it is to compute on one, for each of the devices
+    of a trial. With `chooses_jobs` there are no more of them than the cluster has room for, and those go that wait for
+    what others hold."""
 
     def __init__(
         self,
@@ -60,8 +65,9 @@ class RayExecutor(SeatedExecutor):
         address: str | None = None,
         resources: Resources | None = None,
         chooses_jobs: bool = False,
+        devices_per_trial: int = 1,
     ) -> None:
-        super().__init__(())
+        super().__init__((), seconds_to_join=_SECONDS_TO_JOIN if chooses_jobs else None)
         self._workspace = workspace
         self._placement = placement
         self._stall_timeout = stall_timeout
@@ -69,6 +75,7 @@ class RayExecutor(SeatedExecutor):
         self._asked = dict(resources or {})
         self._need: Resources = {}
         self._chooses_jobs = chooses_jobs
+        self._num_devices = devices_per_trial
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
@@ -98,7 +105,8 @@ class RayExecutor(SeatedExecutor):
     def _needed(self) -> Resources:
         device = self._placement.device
         on_gpu = device == "cuda" or (device == "auto" and has_gpus())
-        return {"num_cpus": self._placement.threads, "num_gpus": int(on_gpu), **self._asked}
+        num_cpus, num_gpus = self._placement.threads * self._num_devices, int(on_gpu) * self._num_devices
+        return {"num_cpus": num_cpus, "num_gpus": num_gpus, **self._asked}
 
     def prepare(self, job: PrepareJob, stop: StopRequest) -> Environment:
         if job.device == "auto":  # one that saw no GPU would else go on with the CPU
@@ -124,8 +132,10 @@ def _token_in(workspace: Workspace) -> Iterator[Token]:
     """By which it is found out whether a node sees the sweep's folder. Its name is new every time: a network disk may
     remember what it has seen before."""
     text = secrets.token_hex(16)
-    token = Token(workspace.folder.absolute() / f".seen-{text}", text)
+    token = Token(workspace.folder.absolute() / f"{_TOKEN}{text}", text)
     make_folder(workspace.folder)
+    for left in workspace.folder.glob(f"{_TOKEN}*"):  # by a sweep that was killed
+        discard_file(left)
     write_bytes(token.path, text.encode())
     try:
         yield token

@@ -69,7 +69,7 @@ def _check_answers(address: str) -> None:
         raise UsageError(Problem(f"{address!r} is no address of a Ray cluster", "--address", fix=fix))
     try:
         socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, ValueError) as error:  # a name that is none is a UnicodeError
         fix = "ray start --head prints a cluster's address"
         raise MachineError(Problem(f"nothing answers at {address}: {error}", "--address", fix=fix)) from error
 

@@ -4,6 +4,7 @@ in common. They live as long as the sweep.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from multiprocessing.connection import wait
 from typing import Self
@@ -20,10 +21,16 @@ _SECONDS_BETWEEN_LOOKS = 0.1
 
 
 class SeatedExecutor:
-    """Trains a Stage in each of its seats' Workers at a time. One without progress is ended: see Patience."""
+    """Trains a Stage in each of its seats' Workers at a time. One without progress is ended: see Patience.
 
-    def __init__(self, seats: Iterable[Seat]) -> None:
+    Once a Worker is prepared, each further one has `seconds_to_join` from the last that was; then those that are still
+    missing are let go. None: all are waited for.
+    """
+
+    def __init__(self, seats: Iterable[Seat], seconds_to_join: float | None = None) -> None:
         self._seats = list(seats)
+        self._seconds_to_join = seconds_to_join
+        self._said: deque[Said] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -38,14 +45,21 @@ class SeatedExecutor:
     def prepare(self, job: PrepareJob, stop: StopRequest) -> Environment:
         for seat in self._seats:
             seat.prepare(job)
-        waited_for = list(self._seats)
-        environments = []
-        while waited_for:
-            stop.raise_if_requested()
-            for seat in _with_news(waited_for, _SECONDS_BETWEEN_LOOKS):
-                environments.append(seat.prepared())
-                waited_for.remove(seat)
-        return environments[0]
+        prepared: dict[Seat, Environment] = {}
+        last_at = 0.0
+        with Stopwatch() as watch:
+            while waited_for := [seat for seat in self._seats if seat not in prepared]:
+                stop.raise_if_requested()
+                for seat in _with_news(waited_for, _SECONDS_BETWEEN_LOOKS):
+                    prepared[seat] = seat.prepared()
+                    last_at = watch.elapsed_seconds
+                if prepared and self._is_late(watch.elapsed_seconds - last_at):
+                    self._seats = [*prepared, *(seat for seat in waited_for if seat not in prepared)]
+                    self.keep(len(prepared))
+        return next(iter(prepared.values()))
+
+    def _is_late(self, seconds: float) -> bool:
+        return self._seconds_to_join is not None and seconds > self._seconds_to_join
 
     def probe(self, job: ProbeJob, num_workers: int, stop: StopRequest) -> list[Probed]:
         waited_for = self._seats[:num_workers]
@@ -81,18 +95,19 @@ class SeatedExecutor:
             seat.stop()
 
     def receive(self, timeout_seconds: float) -> Said | None:
+        if not self._said:
+            self._hear(timeout_seconds)
+        return self._said.popleft() if self._said else None
+
+    def _hear(self, timeout_seconds: float) -> None:
+        """Hear a message of every seat that has one: of a thousand that talk, each has its turn."""
         with_news = _with_news(self._seats, timeout_seconds)
-        # The silent ones first: one that talks without end must not keep us from looking at them.
-        for seat in (seat for seat in self._seats if seat not in with_news):
-            if (done := seat.give_up()) is not None:
-                return done
-        for seat in with_news:
-            if (message := seat.receive()) is not None:
-                return message
-        return None
+        for seat in self._seats:
+            message = seat.receive() if seat in with_news else seat.give_up()
+            if message is not None:
+                self._said.append(message)
 
 
-def _with_news(seats: list[Seat], timeout_seconds: float) -> list[Seat]:
-    connections = [seat.connection for seat in seats if seat.connection is not None]
-    ready = wait(connections, timeout_seconds)
-    return [seat for seat in seats if seat.connection in ready]
+def _with_news(seats: list[Seat], timeout_seconds: float) -> set[Seat]:
+    ready = set(wait([seat.connection for seat in seats if seat.connection is not None], timeout_seconds))
+    return {seat for seat in seats if seat.connection in ready}

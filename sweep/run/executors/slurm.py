@@ -150,7 +150,7 @@ class SlurmExecutor:
         if isinstance(answer, Prepared):
             return answer.raise_any()
         reason = f"a first job has left nothing here: {_why_none(answer)}"
-        fix = f"the machines that jobs run on have to see this folder, and {sys.executable} in it"
+        fix = f"the machines that jobs run on need what --slurm asks for, this folder, and {sys.executable}"
         raise MachineError(Problem(reason, str(self._workspace.folder), fix=fix))
 
     def _next_slip(self, name: str) -> Slip:
@@ -264,6 +264,8 @@ class SlurmExecutor:
             has_begun = self._outbox.progress(out.ticket.slip) is not None
             patience = self._cluster.seconds_to_appear if has_begun or not self._is_stopping else 0.0
             if now - out.missed_at >= patience:
+                if not has_begun and out.ticket.job_id is not None:  # one that cannot begin would wait for ever
+                    self._cluster.cancel([out.ticket.job_id])
                 self._end(out, [self._missed(out)])
 
     def _end(self, out: _Out, said: Sequence[Message]) -> None:
@@ -287,7 +289,8 @@ class SlurmExecutor:
         if out.end == _OUT_OF_MEMORY:
             reason = "out of memory (ended by the cluster); lower batch_size, or give its job more"
             return StageDone(stage=name, outcome=Outcome.OUT_OF_MEMORY, reason=reason, log=shown)
-        return _lost(name, f"its job ended without an answer ({out.end})", shown)
+        # It is named: several that are lost with their node are no pattern.
+        return _lost(name, f"its job {out.ticket.job_id} ended without an answer ({out.end})", shown)
 
 
 def _lost(name: str, reason: str, log: str | None = None) -> StageDone:

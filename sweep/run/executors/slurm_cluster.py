@@ -27,6 +27,11 @@ _ENDED = {
     *("OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"),
 }
 _FORGOTTEN = "no longer known to Slurm"
+# Why a job waits for what its partition, account or nodes will never give it; other reasons pass.
+_NEVER = {
+    *("AccountNotAllowed", "BadConstraints", "InvalidAccount", "InvalidQOS", "PartitionConfig"),
+    *("PartitionNodeLimit", "PartitionTimeLimit", "QOSNotAllowed"),
+}
 
 
 class SlurmCluster:
@@ -82,14 +87,15 @@ class SlurmCluster:
         }
 
     def ended(self, jobs: Collection[str]) -> Mapping[str, str]:
-        command = ["squeue", "--noheader", "--states=all", "--format=%i|%T", f"--user={os.getuid()}"]
+        command = ["squeue", "--noheader", "--states=all", "--format=%i|%T|%r", f"--user={os.getuid()}"]
         try:
             listed = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS_TO_ANSWER, check=True)
         except (OSError, subprocess.SubprocessError):
             return {}  # not to be had just now
-        states = dict(line.strip().split("|", 1) for line in listed.stdout.splitlines() if "|" in line)
+        lines = [line.strip().split("|") for line in listed.stdout.splitlines() if line.count("|") == 2]
+        states = {job: _end(state, reason) for job, state, reason in lines}
         found = {job: states.get(job, _FORGOTTEN) for job in jobs}
-        return {job: state for job, state in found.items() if state in _ENDED or state == _FORGOTTEN}
+        return {job: end for job, end in found.items() if end is not None}
 
     def cancel(self, jobs: Collection[str]) -> None:
         if jobs:
@@ -97,3 +103,10 @@ class SlurmCluster:
                 subprocess.run(["scancel", *jobs], capture_output=True, timeout=_SECONDS_TO_ANSWER, check=False)
             except (OSError, subprocess.SubprocessError) as error:
                 raise MachineError(Problem(f"jobs cannot be cancelled: {error}", _WHERE, fix="scancel them")) from error
+
+
+def _end(state: str, reason: str) -> str | None:
+    """What the cluster calls the end of a job; None where it has not ended, or may begin yet."""
+    if state == "PENDING" and reason in _NEVER:
+        return f"it can never begin: {reason}"
+    return state if state in _ENDED else None
