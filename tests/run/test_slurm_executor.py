@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,26 +85,56 @@ def test_a_job_that_is_killed_has_crashed_and_the_next_one_comes_to_the_same_bit
     wait_until(lambda: list(workspace.outbox.glob("*.progress")))
     os.kill(task_of(job_id(workspace)), signal.SIGKILL)
     done, _ = answer(executor)
-    assert (done.outcome, done.reason) == (Outcome.CRASHED, "its job ended without an answer (ENDED)")
+    assert done.outcome is Outcome.CRASHED
+    assert re.fullmatch(r"its job [0-9]+ ended without an answer \(ENDED\)", done.reason)
     executor.submit(job)
     done, _ = answer(executor)
     assert done.measurement.weights_sha256 == trained_alone(job).weights_sha256
 
 
-def test_a_job_whose_turn_ends_is_queued_again_and_goes_on_from_its_checkpoint(executor, tmp_path, wait_until):
-    [stage] = plan_sweep(SweepRequest(recipe="smoke", ratios="1", settings=LONG)).stages
+@pytest.fixture
+def squeue(tmp_path, monkeypatch):
+    """Have Slurm say that a job is in this state."""
+
+    def says(state):
+        program = tmp_path / "bin" / "squeue"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\necho {state}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+    return says
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGTERM], ids=["before its time is over", "pre-empted"])
+def test_a_job_whose_turn_ends_is_queued_again_and_goes_on_from_its_checkpoint(
+    executor, tmp_path, wait_until, squeue, number
+):
+    squeue("RUNNING")  # as it does of a pre-empted job while its grace lasts
+    [stage] = plan_sweep(SweepRequest(recipe="smoke", ratios="1", settings=("epochs=200",))).stages
     job, workspace = stage_job(stage), Workspace(tmp_path)
     kept = PREPARE.model_copy(update={"workspace": str(tmp_path), "checkpoint_every": 1e9})
     executor.prepare(kept, StopRequest())
     executor.submit(job)
     wait_until(lambda: executor.receive(0.1) is not None)  # it trains
     first = task_of(job_id(workspace))
-    os.kill(first, signal.SIGUSR2)  # as Slurm does before a job's time is over
+    os.kill(first, number)
     wait_until(lambda: task_of(job_id(workspace)) not in (None, first))
     done, _ = answer(executor)
     assert done.outcome is Outcome.FINISHED
     assert len(done.measurement.resumed_at) == 1
     assert done.measurement.weights_sha256 == trained_alone(job).weights_sha256
+
+
+def test_a_job_that_somebody_cancels_is_not_queued_again(executor, tmp_path, wait_until, squeue):
+    squeue("COMPLETING")
+    [stage] = plan_sweep(SweepRequest(recipe="smoke", ratios="1", settings=("epochs=200",))).stages
+    executor.prepare(PREPARE.model_copy(update={"workspace": str(tmp_path), "checkpoint_every": 1e9}), StopRequest())
+    executor.submit(stage_job(stage))
+    wait_until(lambda: executor.receive(0.1) is not None)  # it trains
+    os.kill(task_of(job_id(Workspace(tmp_path))), signal.SIGTERM)
+    done, _ = answer(executor)
+    assert (done.outcome, done.measurement) == (Outcome.CRASHED, None)
 
 
 def test_a_sweep_whose_parent_is_killed_is_attached_to_again_and_nothing_trains_twice(tmp_path, wait_until):

@@ -1,14 +1,15 @@
 """What a job of a cluster does, wherever that starts it: it reads what it is to do from the results folder, has a
 Worker of its own do it, and leaves the answer there. Nobody need wait for it.
 
-Before the end of its time, or of its turn, the cluster sends the signal that submitit asks for: then the Worker writes
-a checkpoint, and the job is queued again, to go on from there. One that is cancelled writes a checkpoint, too, in the
-time that it is given.
+Before the end of its time the cluster sends the signal that submitit asks for, and SIGTERM where the job is pre-empted:
+then the Worker writes a checkpoint, and the job is queued again, to go on from there. One that is cancelled writes a
+checkpoint, too, in the time that it is given.
 """
 
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from submitit.core.utils import DelayedSubmission
 
 _SECONDS_BETWEEN_LOOKS = 0.2
+# Chosen: less than the grace that a job is given; the controller answers in well under a second.
+_SECONDS_TO_ANSWER = 10.0
 # Chosen: a thousand jobs that each write more often would be felt on a shared disk.
 _SECONDS_BETWEEN_NOTES = 5.0
 # Chosen: once or twice can be bad luck.
@@ -81,7 +84,7 @@ class Errand:
         that it began with."""
         if self._is_to_stop():
             return said if _is(Outcome.INTERRUPTED, said[-1]) else [_interrupted(self.name)]
-        if number != _turn_signal():
+        if number != _turn_signal() and not _is_still_running():
             sys.exit(1)  # cancelled: what becomes of it, the cluster knows
         self.num_fruitless = 0 if self._newest_step() > newest else self.num_fruitless + 1
         if self.num_fruitless < _MOST_FRUITLESS:
@@ -176,6 +179,17 @@ def _own_id() -> str:
     from submitit import JobEnvironment
 
     return JobEnvironment().job_id
+
+
+def _is_still_running() -> bool:
+    """Whether this job counts as running although it was signalled: one that is pre-empted does until its grace is
+    over, and is queued again by nobody where it ends before. One that is cancelled does not."""
+    command = ["squeue", "--noheader", f"--jobs={_own_id()}", "--format=%T"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS_TO_ANSWER, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return said.stdout.strip() == "RUNNING"
 
 
 def _turn_signal() -> int:
