@@ -6,8 +6,9 @@ import io
 import os
 import sys
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from enum import StrEnum
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -16,13 +17,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from sweep.advise.goal import SearchRequest
     from sweep.api import SweepRun
     from sweep.errors import SweepError
+    from sweep.fitting import Fitted
     from sweep.plan.scaled import ScaledRecipe
     from sweep.plan.stages import Plan
     from sweep.report.comparison import Comparison
     from sweep.report.contender import Lineup
+    from sweep.report.estimate_view import Estimate
     from sweep.report.findings import Findings
+    from sweep.report.grid import Grid
     from sweep.report.picture import Picture
     from sweep.report.screen import Screen
     from sweep.request import SweepRequest
@@ -63,6 +68,11 @@ class PlanFormat(StrEnum):
     JSON = "json"
 
 
+class FitFormat(StrEnum):
+    TABLE = "table"
+    YAML = "yaml"
+
+
 class ScaleFormat(StrEnum):
     YAML = "yaml"
     TORCHVISION = "torchvision"
@@ -91,9 +101,28 @@ Recipe = Annotated[
     str,
     typer.Argument(help="A shipped recipe's name, or the path of a YAML file.", autocompletion=_complete_recipe),
 ]
-Ratios = Annotated[str, typer.Option(help="Ratios: 0.25,0.5,1.0 or 1/3 or 70% or a range 0.1:1:0.1.")]
-Seeds = Annotated[int, typer.Option(help="How many seeds: the recipe's, the next one, …")]
+Recipes = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="RECIPE",
+        help="Shipped recipes' names, or paths of YAML files; several are compared. Default: digits.",
+        autocompletion=_complete_recipe,
+    ),
+]
+Ratios = Annotated[
+    str | None,
+    typer.Option(
+        help="Ratios: 0.25,0.5,1.0 or 1/3 or 70% or a range 0.1:1:0.1.",
+        show_default="0.25,0.5,1.0; with --mode cyclic the ends of its cycles",
+    ),
+]
+Seeds = Annotated[int | None, typer.Option(help="How many seeds: the recipe's, the next one, …; default: 1.")]
+Within = Annotated[str | None, typer.Option(metavar="4h|$50", help="What all of it may take; chooses what fits.")]
 Method = Annotated[str | None, typer.Option(help="What a ratio scales: epochs, steps, samples or subset.")]
+RunMode = Annotated[
+    str | None,
+    typer.Option("--mode", metavar="cyclic", help="One run for the whole curve, in cycles; its figures approximate."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Jobs = Annotated[str, typer.Option(metavar="N|auto", help="How many trials to train at a time.")]
 JobsPerDevice = Annotated[int, typer.Option(help="How many of these may share a GPU.")]
@@ -112,6 +141,10 @@ BaselineEpochs = Annotated[float | None, typer.Option(help="Epochs of ratio 1, w
 MetricName = Annotated[str | None, typer.Option("--metric", help="The column that a CSV is judged by: val_loss.")]
 Mode = Annotated[str | None, typer.Option(metavar="min|max", help="Whether less or more of --metric is better.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe.")]
+WithinPoints = Annotated[
+    float | None,
+    typer.Option(help="Points that a shorter run may lose: of accuracy 0.5, of another metric 1 % of ratio 1's."),
+]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE.png|svg|pdf|html", help="Draw cost against quality into this file.")
 ]
@@ -120,10 +153,11 @@ Plot = Annotated[
 @app.command()
 def run(
     context: typer.Context,
-    recipe: Recipe = "digits",
-    ratios: Ratios = "0.25,0.5,1.0",
-    seeds: Seeds = 1,
+    recipe: Recipes = None,
+    ratios: Ratios = None,
+    seeds: Seeds = None,
     method: Method = None,
+    mode: RunMode = None,
     device: Device = "auto",
     jobs: Jobs = "1",
     jobs_per_device: JobsPerDevice = 1,
@@ -158,32 +192,38 @@ def run(
         str | None, typer.Option(metavar="NAME=VALUE,…", help="With slurm: of a job: partition=gpu,time=02:00:00.")
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="With slurm: leave once all jobs are queued.")] = False,
+    within: Within = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and train nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the table.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print events, a line of JSON each, and no table.")] = False,
 ) -> None:
-    """Train a recipe at every ratio and print what each costs and gives. Trains only what is missing."""
+    """Train a recipe at every ratio and print what each costs and gives. Trains only what is missing.
+
+    Several recipes take turns, and are compared: which is best at which budget.
+    """
     if json and quiet:
         from sweep.errors import Problem, UsageError
 
         raise UsageError(Problem("does not go with --json, which prints no table", where="--quiet"))
+    requests = _requests(context, recipe or ["digits"])
     if dry_run:
-        from sweep.planning import plan_sweep
-
-        _print_plan(plan_sweep(_request(context)), PlanFormat.JSON if json else PlanFormat.TABLE)
+        _print_plans(requests, PlanFormat.JSON if json else PlanFormat.TABLE)
+    elif len(requests) > 1:
+        _run_together(requests, quiet, json)
     elif json:
-        _run_for_a_program(_request(context))
+        _run_for_a_program(requests[0])
     else:
-        _run(_request(context), quiet)
+        _run(requests[0], quiet)
 
 
 @app.command()
 def plan(
     context: typer.Context,
     recipe: Recipe = "digits",
-    ratios: Ratios = "0.25,0.5,1.0",
-    seeds: Seeds = 1,
+    ratios: Ratios = None,
+    seeds: Seeds = None,
     method: Method = None,
+    mode: RunMode = None,
     device: Device = "auto",
     jobs: Jobs = "1",
     jobs_per_device: JobsPerDevice = 1,
@@ -201,16 +241,84 @@ def plan(
         Path | None,
         typer.Option(help="Write every step's learning rate, and what else is scheduled, to this CSV file."),
     ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Try the recipe out, and show the time, dollars and memory it will take.")
+    ] = False,
+    pilot_seconds: Annotated[
+        float | None, typer.Option(help="With --estimate: how long to try it out at most; default: 60.")
+    ] = None,
 ) -> None:
     """Show what `sweep run` with the same arguments would train, and train nothing."""
-    from sweep.planning import plan_sweep
+    estimated = _estimate(_request(context), pilot_seconds) if estimate else None
+    if estimated is None and pilot_seconds is not None:
+        from sweep.errors import Problem, UsageError
 
-    made = plan_sweep(_request(context))
+        raise UsageError(Problem("goes with --estimate", where="--pilot-seconds"))
+    if estimated is not None:
+        made = estimated.plan
+    else:
+        from sweep.planning import plan_sweep
+
+        made = plan_sweep(_request(context))
     if rates is not None:
         from sweep.api import write_rates
 
         write_rates(made, rates)
-    _print_plan(made, output)
+    _print_plan(made, output, estimated)
+
+
+@app.command()
+def fit(
+    context: typer.Context,
+    recipe: Recipe,
+    within: Annotated[str, typer.Option(metavar="4h|$50", help="What the run may take.")],
+    method: Method = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    data_path: DataPath = None,
+    price: Price = None,
+    results: Results = Path("results"),
+    settings: Settings = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Try the recipe out anew.")] = False,
+    output: Annotated[FitFormat, typer.Option("--format", help="The answer, or its recipe alone.")] = FitFormat.TABLE,
+) -> None:
+    """Find the longest run of a recipe that fits into a budget: the ratio to train at, and the recipe to paste."""
+    from sweep.fitting import fit_recipe
+    from sweep.report.live import make_view
+
+    request = _request(context)
+    with make_view(_stderr(), quiet=False) as view:
+        fitted = fit_recipe(request, view)
+    _print_fitted(fitted, output)
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    recipe: Recipe = "digits",
+    target: Annotated[str | None, typer.Option(help="What is to be reached: 0.92 or 92%, or a metric's value.")] = None,
+    within_points: Annotated[float | None, typer.Option(help="Points that may be lost against ratio 1.")] = None,
+    ratios: Ratios = "0.1:1:0.1",
+    confidence: Annotated[float, typer.Option(help="How probable the answer has to be, from 0.5 to 1.")] = 0.9,
+    max_cost: Annotated[
+        str | None, typer.Option(metavar="TIME|$DOLLARS", help="Most to spend on training: 4h, 90m or $50.")
+    ] = None,
+    method: Method = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    workers: Workers = None,
+    data_path: DataPath = None,
+    price: Price = None,
+    results: Results = Path("results"),
+    name: Name = None,
+    fresh: Fresh = False,
+    settings: Settings = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the table and the answer.")] = False,
+) -> None:
+    """Find the cheapest ratio that reaches a target, and train no more for it than that takes."""
+    from sweep.advise.goal import SearchRequest
+
+    _search(SearchRequest(_request(context), target, within_points, confidence, max_cost), quiet)
 
 
 @app.command()
@@ -241,10 +349,7 @@ def report(
     predict: Annotated[
         str | None, typer.Option(metavar="RATIOS", help="Fit a curve, and say what it gives at these ratios.")
     ] = None,
-    within_points: Annotated[
-        float | None,
-        typer.Option(help="Points that a shorter run may lose: of accuracy 0.5, of another metric 1 % of ratio 1's."),
-    ] = None,
+    within_points: WithinPoints = None,
     plot: Plot = None,
     chart: Annotated[bool, typer.Option("--chart", help="Draw cost against quality below the table.")] = False,
 ) -> None:
@@ -320,6 +425,32 @@ def compare(
         picture.write(comparison_chart(lineup, comparisons))
     if gate is not None:
         gate.check(lineup, comparisons)
+
+
+@app.command("next")
+def next_trial(
+    sweep: Annotated[
+        str | None, typer.Argument(help="A sweep's name; default: the newest sweep.", autocompletion=_complete_sweep)
+    ] = None,
+    results: Results = Path("results"),
+    within_points: WithinPoints = None,
+) -> None:
+    """Propose the trial that would change the verdict most per hour, with what it costs. Trains nothing."""
+    from sweep.report.findings import Findings
+    from sweep.report.grid import draw
+    from sweep.report.next_view import next_grid
+    from sweep.report.verdict import check_within
+    from sweep.store.catalogue import read_sweep
+
+    check_within(within_points)
+    workspace, history = read_sweep(results, sweep)
+    findings = Findings.of_history(history, within_points)
+    grid = next_grid(findings, history, workspace)
+    if grid.rows:
+        draw(grid, _stdout())
+    else:
+        for note in grid.notes:
+            _stdout().say(note)
 
 
 @app.command("list")
@@ -471,6 +602,26 @@ def _request(context: typer.Context) -> SweepRequest:
     return SweepRequest(**given | {"settings": tuple(given["settings"] or ())})
 
 
+def _dry_run(request: SweepRequest) -> Plan:
+    """The plan; within a budget a pilot has to say which one."""
+    if request.within is None:
+        from sweep.planning import plan_sweep
+
+        return plan_sweep(request)
+    from sweep.report.live import make_view
+    from sweep.within import plan_within
+
+    with make_view(_stderr(), quiet=False) as view:
+        return plan_within(request, view)
+
+
+def _requests(context: typer.Context, recipes: list[str]) -> tuple[SweepRequest, ...]:
+    """The options of `run` for each of its recipes."""
+    from sweep.together import requests_of
+
+    return requests_of(_request(context), recipes)
+
+
 def _run(request: SweepRequest, quiet: bool) -> None:
     from sweep.api import run_request
     from sweep.report.live import make_view
@@ -482,6 +633,63 @@ def _run(request: SweepRequest, quiet: bool) -> None:
 
         _print_report(Findings.of_history(done.history), ReportFormat.TABLE)
     _exit(done, request.detach)
+
+
+def _search(request: SearchRequest, quiet: bool) -> None:
+    from sweep.advise.search import search
+    from sweep.report.live import make_view
+
+    with make_view(_stderr(), quiet) as view:
+        found = search(request, view, meanwhile=_import_what_reports)
+    if found.trained.history.starts:
+        from sweep.advise.sentence import sentences
+        from sweep.printable import one_line
+        from sweep.report.findings import Findings
+
+        _print_report(Findings.of_history(found.trained.history, request.within_points), ReportFormat.TABLE)
+        screen = _stdout()
+        for sentence in sentences(found):
+            screen.say(one_line(sentence))
+    if found.stopped_by is not None:
+        _complain("stopped; what is done is kept, and the same command goes on with the rest")
+    if found.exit_code:
+        raise typer.Exit(found.exit_code)
+
+
+def _run_together(requests: tuple[SweepRequest, ...], quiet: bool, is_for_a_program: bool) -> None:
+    from sweep.api import run_together
+    from sweep.report.live import JsonView, PlainViews, make_views
+
+    views = PlainViews(partial(JsonView, _stdout())) if is_for_a_program else make_views(_stderr(), quiet)
+    with views:
+        done = run_together(requests, views.of, meanwhile=_import_what_reports)
+    if not is_for_a_program:
+        _print_side_by_side(done.runs, requests[0].allow_mixed)
+    if done.error is not None:
+        raise done.error
+    for each in done.runs:
+        _exit(each, is_left=False)
+
+
+def _print_side_by_side(runs: tuple[SweepRun, ...], allow_mixed: bool) -> None:
+    """Each one's table, and what comes of comparing them."""
+    from sweep.errors import UsageError
+    from sweep.report.comparison import compare_all
+    from sweep.report.contender import line_up
+    from sweep.report.findings import Findings
+
+    found = [
+        replace(Findings.of_history(each.history), name=each.workspace.name) for each in runs if each.history.starts
+    ]
+    for findings in found:
+        _print_report(findings, ReportFormat.TABLE)
+        _stdout().print()
+    try:
+        lineup = line_up(found, allow_mixed)
+    except UsageError as error:
+        _complain(f"no comparison: {error}")
+        return
+    _print_comparison(lineup, compare_all(lineup), CompareFormat.TABLE)
 
 
 def _import_what_reports() -> None:
@@ -507,25 +715,73 @@ def _exit(done: SweepRun, is_left: bool) -> None:
     if done.stopped_by is not None:
         _complain("stopped; what is done is kept, and the same command goes on with the rest")
         raise typer.Exit(128 + done.stopped_by)
-    if not done.is_complete and not is_left:
+    if not done.is_as_asked and not is_left:
         raise typer.Exit(1)
 
 
-def _print_plan(made: Plan, output: PlanFormat) -> None:
+def _estimate(request: SweepRequest, pilot_seconds: float | None) -> Estimate:
+    from sweep.estimating import estimate_sweep
+    from sweep.events import Noticed
+
+    return estimate_sweep(
+        request, pilot_seconds, lambda event: _complain(event.text) if isinstance(event, Noticed) else None
+    )
+
+
+def _print_plans(requests: tuple[SweepRequest, ...], output: PlanFormat) -> None:
+    from sweep.report.plan_view import plans_to_json
+    from sweep.together import plan_together
+
+    if len(requests) == 1:
+        _print_plan(_dry_run(requests[0]), output)
+        return
+    plans = {asked.workspace.name: plan for asked, plan, _ in plan_together(requests)}
+    if output is PlanFormat.JSON:
+        _stdout().write(plans_to_json(plans))
+        return
+    for number, plan in enumerate(plans.values()):
+        if number:
+            _stdout().print()
+        _print_plan(plan, output)
+
+
+def _print_plan(made: Plan, output: PlanFormat, estimated: Estimate | None = None) -> None:
     from sweep.report.forest_view import forest_grid
     from sweep.report.grid import draw
     from sweep.report.methods_view import methods_grid
     from sweep.report.plan_view import plan_grid, plan_to_json
 
+    tables: tuple[Grid, ...] = ()
+    if estimated is not None:
+        from sweep.report.estimate_view import estimate_document, estimate_grids
+
+        if output is PlanFormat.JSON:
+            _stdout().write(plan_to_json(made, estimate_document(estimated)))
+            return
+        tables = estimate_grids(estimated)
     if output is PlanFormat.JSON:
         _stdout().write(plan_to_json(made))
         return
     screen = _stdout()
     draw(plan_grid(made), screen)
-    for below in (methods_grid(made), forest_grid(made)):
+    for below in (methods_grid(made), forest_grid(made), *tables):
         if below is not None:
             screen.print()
             draw(below, screen)
+
+
+def _print_fitted(fitted: Fitted, output: FitFormat) -> None:
+    from sweep.errors import RecipeError
+    from sweep.report.fit_view import fit_grid
+    from sweep.report.grid import draw
+
+    if output is FitFormat.TABLE:
+        draw(fit_grid(fitted.title, fitted.lengths, fitted.seconds, fitted.dollars, fitted.notes), _stdout())
+        _stdout().print()
+    if fitted.scaled is not None:
+        _print_scaled(fitted.scaled, ScaleFormat.YAML)
+    elif output is FitFormat.YAML:
+        raise RecipeError(fitted.unsaid)
 
 
 def _print_scaled(scaled: ScaledRecipe, output: ScaleFormat) -> None:

@@ -78,7 +78,8 @@ CONTENDER = _object(
     {
         "name": _text("what it is called in all of this document; no two are called the same"),
         "recipe": _text("the recipe's name"),
-        "method": _text("epochs, steps, samples or subset; empty in a table of somebody else's"),
+        "method": _text("epochs, steps, samples, subset or cyclic; empty in a table of somebody else's"),
+        "is_approximate": _truth("whether it stands in for runs that were not trained: the ends of a cyclic run"),
         "devices": _texts("where its trials finished, as exactly as is known; empty where it is not"),
         "dataset": _text("what it was trained on; null where that is not known", null=True),
         "lengths": _list(
@@ -193,6 +194,21 @@ COMPARISON = _object(
 )
 
 
+LEAD = _object(
+    {
+        "best": _text("the contender whose mean is the highest of all at these costs"),
+        "from_seconds": _interval("where that begins: of the first the least common cost, else a crossing", null=False),
+        "to_seconds": _seconds("where it ends"),
+        "is_sure": {
+            "type": ["boolean", "null"],
+            "description": "whether it is ahead of all others at one of these costs by more than seeds do at all common "
+            "costs at once; null where noise is not known",
+        },
+    },
+    "a range of costs over which one contender is the best",
+)
+
+
 def document() -> Schema:
     """The whole schema."""
     return {
@@ -210,6 +226,7 @@ def document() -> Schema:
                 ),
                 "contenders": _list(CONTENDER, "one a curve, the reference first", minItems=2),
                 "comparisons": _list(COMPARISON, "one for each contender but the first", minItems=1),
+                "leads": _list(LEAD, "by cost; empty where there is no range of costs that all of them span"),
                 "notes": _texts("the lines below the table"),
             },
             "Accuracies are in 0..1. Points are percentage points of an accuracy, else in the metric's own unit and with "

@@ -52,7 +52,8 @@ def _list(items: Schema, description: str) -> Schema:
 
 _OF_CURVE = {
     "recipe": _text("the recipe's name"),
-    "method": _text("epochs, steps, samples or subset; empty in a table of somebody else's"),
+    "method": _text("epochs, steps, samples, subset or cyclic; empty in a table of somebody else's"),
+    "is_approximate": _truth("whether it stands in for runs that were not trained: the ends of a cyclic run"),
 }
 
 ROW = _object(

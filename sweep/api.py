@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweep.errors import Complaints, Interrupted, Outcome, Problem, UsageError
+from sweep.errors import Complaints, Interrupted, MachineError, Outcome, Problem, SweepError, UsageError, joined
 from sweep.events import Event, Listener, Noticed, SweepEnded
+from sweep.piloting import speed_of
 from sweep.plan.scaled import ScaledRecipe, scale
 from sweep.plan.stages import Plan
 from sweep.plan.values import column_names, step_values
-from sweep.planning import examine, plan_asked, prepare_job
+from sweep.planning import examine, prepare_job
 from sweep.planning import plan_sweep as plan_sweep
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import Ratio
 from sweep.recipe.imports.draft import Imported
 from sweep.recipe.library import LoadedRecipe
 from sweep.recipe.spelling import nearest
+from sweep.report.approximation import approximation_notes
 from sweep.request import Asked, SweepRequest, load_requested, read_request
 from sweep.run import engine
+from sweep.run.allowance import Allowance
 from sweep.run.auto_jobs import end_of, jobs_worth
 from sweep.run.engine import EngineName, MakeExecutor
 from sweep.run.executors.protocol import Executor
 from sweep.run.keep import Keep
 from sweep.run.placement import Placement, num_cores, place, visible_gpus
 from sweep.run.session import Session
+from sweep.run.side_by_side import train_side_by_side
 from sweep.run.stop import StopRequest
+from sweep.run.turns import Turn, Turns
 from sweep.store.durable import replacing
 from sweep.store.history import History, read_history
+from sweep.store.journal import append
 from sweep.store.queue import refuse_if_out
+from sweep.store.records import PilotRecord
 from sweep.store.workspace import Workspace
+from sweep.together import check_threads, plan_together
+from sweep.within import Measure, grant
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,7 @@ class SweepRun:
     workspace: Workspace
     history: History
     stopped_by: int | None
+    num_left: int = 0  # trials that were not begun, since they would not fit into the budget
 
     @property
     def num_finished(self) -> int:
@@ -52,6 +63,19 @@ class SweepRun:
     def is_complete(self) -> bool:
         """Whether all of them have."""
         return self.num_finished == len(self.plan.trials)
+
+    @property
+    def is_as_asked(self) -> bool:
+        """Whether all of them have that fit into the budget."""
+        return self.num_finished + self.num_left == len(self.plan.trials)
+
+
+@dataclass(frozen=True)
+class SweepRuns:
+    """What came of sweeps that trained side by side; `error` is why some of them gave up."""
+
+    runs: tuple[SweepRun, ...]
+    error: SweepError | None
 
 
 def scale_recipe(recipe: str, ratio: str, method: str | None = None, settings: tuple[str, ...] = ()) -> ScaledRecipe:
@@ -118,11 +142,12 @@ def run_request(
     tell: Listener = lambda event: None,
     make_executor: MakeExecutor | None = None,
     meanwhile: Callable[[], None] = lambda: None,
+    measure: Measure = speed_of,
 ) -> SweepRun:
     """Train what `request` asks for and is not trained yet; `tell` hears of every event.
 
     `make_executor` makes other Workers than those of the engine that is asked for; `meanwhile` is called before they
-    start, which takes a while.
+    start, which takes a while. `measure` finds out how fast it trains, where there is a budget: by a pilot.
 
     A signal to stop ends it early, with everything recorded that was done.
 
@@ -131,25 +156,74 @@ def run_request(
         MachineError: data, disk, lock or device.
         SweepError: it gave up, since the first attempts at several trials ended alike.
     """
-    asked = read_request(request)
-    (plan, code_sha256), workspace = plan_asked(asked), asked.workspace
+    granted = grant(read_request(request), tell, measure)
+    asked, plan, allowance = granted.asked, granted.plan, granted.allowance
+    workspace = asked.workspace
     placement, remarks = _place(asked, plan)
+    remarks += approximation_notes() if plan.loaded.recipe.method == "cyclic" else []
     devices_per_trial = asked.loaded.recipe.devices_per_trial
     make = make_executor or engine.make_executor(asked.engine, asked.jobs is None, devices_per_trial)
     with StopRequest() as stop:
         if request.fresh:
             _set_aside(workspace, tell)
         with workspace.locked():
-            for remark in (*(f"warning: {warning}" for warning in plan.warnings), *remarks):
-                tell(Noticed(remark))
-            session = _session(asked, plan, code_sha256, placement, make, meanwhile, tell)
+            _tell_remarks(plan, remarks, tell)
+            session = _session(asked, plan, granted.code_sha256, placement, make, meanwhile, tell, allowance)
             try:
                 history = session.run(stop)
             except Interrupted:
                 history = read_history(workspace.journal)
-    done = SweepRun(plan, workspace, history, stop.signal_number)
-    tell(SweepEnded(workspace.name, len(plan.trials), done.num_finished, done.stopped_by))
+    done = SweepRun(plan, workspace, history, stop.signal_number, allowance.num_left if allowance else 0)
+    _tell_end(done, tell)
     return done
+
+
+def run_together(
+    requests: Sequence[SweepRequest],
+    tell_of: Callable[[str], Listener] = lambda name: lambda event: None,
+    make_executor: MakeExecutor | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> SweepRuns:
+    """Train what each of `requests` asks for, of recipes that are to be compared, side by side: `jobs` at a time of all
+    of them together, which take turns. `tell_of` a sweep's name hears of its events. Else as `run_request`.
+
+    Raises:
+        SweepError: with all that is wrong with any of them, before anything trains.
+    """
+    planned = plan_together(requests)
+    placed = [_place(asked, plan) for asked, plan, _ in planned]
+    if not requests[0].allow_mixed:
+        pairs = zip(planned, placed, strict=True)
+        check_threads({asked.workspace.name: placement.threads for (asked, *_), (placement, _) in pairs})
+    make, turns = make_executor or engine.make_executors_beside(), Turns(placed[0][0].jobs)
+    with StopRequest() as stop, ExitStack() as locks:
+        for asked, *_ in planned:
+            asked.workspace.check_free()  # before any is set aside
+        sessions = []
+        for (asked, plan, code_sha256), (placement, remarks) in zip(planned, placed, strict=True):
+            tell = tell_of(asked.workspace.name)
+            if asked.request.fresh:
+                _set_aside(asked.workspace, tell)
+            locks.enter_context(asked.workspace.locked())
+            _tell_remarks(plan, remarks, tell)
+            sessions.append(_session(asked, plan, code_sha256, placement, make, meanwhile, tell, turn=turns.join()))
+        errors = train_side_by_side(sessions, stop)
+        runs = tuple(
+            SweepRun(session.plan, session.workspace, read_history(session.workspace.journal), stop.signal_number)
+            for session in sessions
+        )
+    for session, done in zip(sessions, runs, strict=True):
+        _tell_end(done, session.tell)
+    return SweepRuns(runs, joined(errors) if errors else None)
+
+
+def _tell_remarks(plan: Plan, remarks: Sequence[str], tell: Listener) -> None:
+    for remark in (*(f"warning: {warning}" for warning in plan.warnings), *remarks):
+        tell(Noticed(remark))
+
+
+def _tell_end(done: SweepRun, tell: Listener) -> None:
+    tell(SweepEnded(done.workspace.name, len(done.plan.trials), done.num_finished, done.stopped_by))
 
 
 def _session(
@@ -160,12 +234,16 @@ def _session(
     make_executor: MakeExecutor,
     meanwhile: Callable[[], None],
     tell: Listener,
+    allowance: Allowance | None = None,
+    turn: Turn | None = None,
 ) -> Session:
+    """`turn` is its own among the sweeps that train beside it: then it has a Worker for whichever seat is free."""
     recipe, workspace = plan.loaded.recipe, asked.workspace
 
     def make(num_stages: int) -> Executor:
         meanwhile()
-        return make_executor(workspace, placement.at_most(num_stages), asked.stall_timeout)
+        placed = placement.at_most(num_stages) if turn is None else placement
+        return make_executor(workspace, placed, asked.stall_timeout)
 
     return Session(
         plan=plan,
@@ -190,6 +268,9 @@ def _session(
         tell=tell,
         attaches=asked.engine.name is EngineName.SLURM,
         detach=asked.engine.detach,
+        allowance=allowance,
+        chosen_for=asked.chosen_for,
+        turn=turn or Turns().join(),
     )
 
 
@@ -245,11 +326,21 @@ def _sharing(placement: Placement) -> list[Problem]:
 
 
 def _set_aside(workspace: Workspace, tell: Callable[[Event], None]) -> None:
-    if workspace.journal.exists():
+    if not workspace.journal.exists():
+        return
+    pilots: tuple[PilotRecord, ...] = ()
+    with workspace.locked():
+        refuse_if_out(workspace)
+        with suppress(MachineError):  # of a newer version
+            history = read_history(workspace.journal)
+            pilots = history.pilots
+            if pilots and not history.starts and not history.damaged_lines:
+                return
+        target = workspace.set_aside()
+    tell(Noticed(f"set the old results aside as {target}"))
+    if pilots:  # they are of the recipe and the machine, and no results
         with workspace.locked():
-            refuse_if_out(workspace)
-            target = workspace.set_aside()
-        tell(Noticed(f"set the old results aside as {target}"))
+            append(workspace.journal, *pilots)
 
 
 def write_rates(plan: Plan, path: Path) -> None:

@@ -23,7 +23,7 @@ RatioLike = str | float | Fraction
 # An option of one type takes it alone; the recipe checks what becomes a key of it.
 _NUMBER_OR_TEXT = (int, float, str)
 _KINDS: dict[str, tuple[type, ...]] = {
-    "seeds": (int,),
+    "seeds": (int, type(None)),
     "retries": (int,),
     "jobs": (int, str),
     "jobs_per_device": (int,),
@@ -33,6 +33,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "keep": (str,),
     "name": (str, type(None)),
     "method": (str, type(None)),
+    "mode": (str, type(None)),
     "fresh": (bool,),
     "share": (bool,),
     "allow_mixed": (bool,),
@@ -41,6 +42,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "resources": (str, type(None)),
     "slurm": (str, type(None)),
     "detach": (bool,),
+    "within": (str, type(None)),
 }
 
 
@@ -84,8 +86,10 @@ def _path(where: str, value: object, fix: str | None = None) -> str:
     raise UsageError(Problem(f"{value!r} is no path", where=where, fix=fix))
 
 
-def _ratios(value: object) -> str:
+def _ratios(value: object) -> str | None:
     """One or several, as the command line's text; a text may be a list or a range itself."""
+    if value is None:
+        return None
     several = [value] if isinstance(value, str | bytes) or not isinstance(value, Iterable) else list(value)
     complaints, texts = Complaints(), []
     for item in several:
@@ -106,7 +110,7 @@ def _settings(value: object) -> tuple[Override, ...]:
 
 _READERS: dict[str, Callable[[Any], object]] = {
     "recipe": _named_recipe,
-    "ratios": _ratios,
+    "ratios": lambda value: None if value is None else _ratios(value),
     "settings": _settings,
     "results": lambda value: Path(_path("results", value)),
     "data_path": lambda value: None if value is None else _path("data_path", value),

@@ -87,6 +87,14 @@ class Interrupted(SweepError):
         self.exit_code = 128 + signal_number
 
 
+def joined(errors: Iterable[SweepError]) -> SweepError:
+    """One error with the problems of all, each once: of the kind that a user has to mend first."""
+    errors = tuple(errors)
+    problems = dict.fromkeys(problem for error in errors for problem in error.problems)
+    kind = next((kind for kind in (UsageError, MachineError) if any(isinstance(e, kind) for e in errors)), SweepError)
+    return kind(problems)
+
+
 class Complaints:
     """Collects the mistakes of several steps, to report them all at once."""
 

@@ -31,10 +31,11 @@ _WARNING = "warning: "
 
 def run_sweep(
     recipe: RecipeLike,
-    ratios: RatioLike | Iterable[RatioLike] = "0.25,0.5,1.0",
-    seeds: int = 1,
+    ratios: RatioLike | Iterable[RatioLike] | None = None,
+    seeds: int | None = None,
     *,
     method: str | None = None,
+    mode: str | None = None,
     device: str = "auto",
     jobs: int | str = 1,
     jobs_per_device: int = 1,
@@ -57,13 +58,16 @@ def run_sweep(
     resources: str | None = None,
     slurm: str | None = None,
     detach: bool = False,
+    within: str | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
     """Train `recipe` at every ratio with every seed, only what is missing, and return the sweep as a table.
 
     `recipe` is a shipped recipe's name, the path of a YAML file, or a dict of a recipe's keys; `ratios` a number, a
-    text as the command line takes it, a Fraction, or several of them; `settings` changes keys of the recipe. All else
-    is as the options of `sweep run` say. With `progress` it is drawn on standard error; else warnings go to Python's.
+    text as the command line takes it, a Fraction, or several of them; None is 0.25, 0.5 and 1, what fits `within` a
+    budget ("4h", "$50"), or with `mode` "cyclic" the ends of its cycles. `settings` changes keys of the recipe. All
+    else is as the options of `sweep run` say. With `progress` it is drawn on standard error; else warnings go to
+    Python's.
 
     One row for every trial that the sweep has, those of earlier calls too, by method, ratio and seed:
     docs/python-api.md lists the columns. A trial that failed is a row with its `outcome` and `reason`. Ctrl-C stops

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sweep.errors import MachineError
 from sweep.plan.command import EXAMPLES_OF_A_COMMAND
+from sweep.plan.lengths import cycle_ratios
 from sweep.plan.stages import Plan, make_plan
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.library import LoadedRecipe
@@ -39,7 +40,8 @@ def plan_asked(asked: Asked) -> tuple[Plan, str | None]:
     loaded = asked.loaded
     trains_here = asked.engine.name is EngineName.LOCAL
     num_examples, code_sha256 = examine(loaded, asked.request.device, trains_here)
-    return make_plan(loaded, asked.ratios, asked.request.seeds, num_examples, asked.request.share), code_sha256
+    ratios = asked.ratios or cycle_ratios(loaded.recipe, num_examples)
+    return make_plan(loaded, ratios, asked.seeds, num_examples, asked.request.share), code_sha256
 
 
 def examine(loaded: LoadedRecipe, device: str, trains_here: bool = True) -> tuple[int, str | None]:

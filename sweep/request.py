@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sweep.budget import Budget
 from sweep.errors import Complaints, Problem, UsageError
 from sweep.recipe.duration import Ratio, parse_ratios
 from sweep.recipe.library import LoadedRecipe, Override, load_recipe, loaded_from_keys, parse_settings
@@ -15,6 +16,7 @@ from sweep.run.keep import Keep
 from sweep.run.placement import MAX_JOBS_PER_DEVICE, parse_jobs
 from sweep.store.workspace import Workspace, open_writable
 
+_RATIOS = "0.25,0.5,1.0"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 _DEVICES = "auto, cpu, cuda, cuda:1 or mps"
 _MAX_SEEDS = 1000
@@ -28,22 +30,24 @@ _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 class SweepRequest:
     """What is asked of `sweep run` and `sweep plan`, as it was typed. None leaves a key to the recipe.
 
-    `recipe` is a name, a path, or the keys of one; `ratios` is a text such as "0.25,0.5,1.0" or "0.1:1:0.1"; `seeds`
-    counts them from the recipe's own; `price` is dollars for an hour of one device; `settings` are "key=value" texts,
-    or have been read; `name` defaults to the recipe's; `jobs` is how many trials are trained at a time, or "auto", and
-    `jobs_per_device` how many of them may share a GPU. Only `sweep run` asks for `retries`, how often a trial whose
-    worker was lost or hung is trained again, `checkpoint_every`, seconds of training between checkpoints,
-    `stall_timeout`, seconds without a step or an evaluation batch after which a worker hangs ("never" for neither),
-    `keep`, which states stay when all is done, and `allow_mixed`, to go on with other threads, device or torch than
-    the sweep began with.
+    `recipe` is a name, a path, or the keys of one; `ratios` is a text such as "0.25,0.5,1.0" (the default) or
+    "0.1:1:0.1"; `mode` "cyclic" is `method` "cyclic", whose default ratios are the ends of its cycles; `seeds` counts
+    them from the recipe's own, one by default; `price` is dollars for an hour of one device; `settings` are "key=value"
+    texts, or have been read; `name` defaults to the recipe's; `jobs` is how many trials are trained at a time, or
+    "auto", and `jobs_per_device` how many of them may share a GPU. Only `sweep run` asks for `within`, what all of it
+    may take ("4h", "$50"): it chooses ratios and seeds that are None; for `retries`, how often a trial whose worker was
+    lost or hung is trained again, `checkpoint_every`, seconds of training between checkpoints, `stall_timeout`, seconds
+    without a step or an evaluation batch after which a worker hangs ("never" for neither), `keep`, which states stay
+    when all is done, and `allow_mixed`, to go on with other threads, device or torch than the sweep began with.
     `executor` names the engine that trains it; `address`, `resources`, `slurm` and `detach` are told to it: see Engine.
     Without `share` every trial is trained alone.
     """
 
     recipe: str | Mapping[str, object] = "digits"
-    ratios: str = "0.25,0.5,1.0"
-    seeds: int = 1
+    ratios: str | None = None
+    seeds: int | None = None
     method: str | None = None
+    mode: str | None = None
     device: str = "auto"
     jobs: int | str = 1
     jobs_per_device: int = 1
@@ -67,20 +71,28 @@ class SweepRequest:
     resources: str | None = None
     slurm: str | None = None
     detach: bool = False
+    within: str | None = None
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that was read. None is as many `jobs` as fit, and never for `checkpoint_every` and `stall_timeout`."""
+    """A request that was read. None is as many `jobs` as fit, and never for `checkpoint_every` and `stall_timeout`; no
+    `ratios` are the ends of a cyclic run's cycles.
+
+    With a `budget` that is to choose the ratios there are none yet; once it has, `chosen_for` says what they are for.
+    """
 
     request: SweepRequest
     loaded: LoadedRecipe
     ratios: tuple[Ratio, ...]
+    seeds: int
     workspace: Workspace
     jobs: int | None
     checkpoint_every: float | None
     stall_timeout: float | None
     engine: Engine
+    budget: Budget | None = None
+    chosen_for: str | None = None
 
 
 def read_request(request: SweepRequest) -> Asked:
@@ -97,10 +109,13 @@ def read_request(request: SweepRequest) -> Asked:
     checkpoint_every: float | None = None
     stall_timeout: float | None = None
     engine = Engine()
+    budget: Budget | None = None
     with complaints:
         loaded = load_requested(request)
     with complaints:
-        ratios = parse_ratios(request.ratios)
+        ratios = _ratios(request, loaded)
+    with complaints:
+        budget = _read_budget(request, loaded)
     with complaints:
         jobs = parse_jobs(str(request.jobs))
     with complaints:
@@ -116,7 +131,31 @@ def read_request(request: SweepRequest) -> Asked:
     complaints.raise_any()
     assert loaded is not None
     assert workspace is not None
-    return Asked(request, loaded, ratios, workspace, jobs, checkpoint_every, stall_timeout, engine)
+    seeds = 1 if request.seeds is None else request.seeds
+    return Asked(request, loaded, ratios, seeds, workspace, jobs, checkpoint_every, stall_timeout, engine, budget)
+
+
+def _read_budget(request: SweepRequest, loaded: LoadedRecipe | None) -> Budget | None:
+    if request.within is None:
+        return None
+    budget = Budget.parse(request.within, "--within")
+    if request.executor != EngineName.LOCAL:
+        message = f"is not for --executor {request.executor}: how fast that trains cannot be tried out here"
+        raise UsageError(Problem(message, "--within"))
+    if loaded is not None and loaded.recipe.method == "cyclic":
+        message = "a cyclic run is as long as the baseline: there is no shorter one to choose"
+        raise UsageError(Problem(message, "--within", fix="sweep fit says what fits; or leave one of the two out"))
+    if budget.dollars is not None and loaded is not None and not loaded.recipe.price:
+        message = f"{budget.text} buys hours of a device, and there is no price"
+        raise UsageError(Problem(message, "--within", fix="give --price, the dollars for an hour of one device"))
+    return budget
+
+
+def _ratios(request: SweepRequest, loaded: LoadedRecipe | None) -> tuple[Ratio, ...]:
+    is_chosen_later = request.within is not None or (loaded is not None and loaded.recipe.method == "cyclic")
+    if request.ratios is None and is_chosen_later:
+        return ()
+    return parse_ratios(_RATIOS if request.ratios is None else request.ratios)
 
 
 def load_requested(request: SweepRequest) -> LoadedRecipe:
@@ -148,6 +187,7 @@ def _overrides(request: SweepRequest) -> tuple[Override, ...]:
     given = tuple(
         Override(key, value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None
     )
+    given += _mode(request)
     places = {option.key: option.place for option in given}
     if twice := [setting.key for setting in settings if setting.key in places]:
         raise UsageError(
@@ -156,9 +196,20 @@ def _overrides(request: SweepRequest) -> tuple[Override, ...]:
     return (*settings, *given)
 
 
+def _mode(request: SweepRequest) -> tuple[Override, ...]:
+    """`--mode cyclic` is a method: the key of the recipe that says what a ratio is."""
+    if request.mode is None:
+        return ()
+    if request.mode != "cyclic":
+        raise UsageError(Problem(f"{request.mode!r} is no mode", where="--mode", fix="write cyclic, or leave it out"))
+    if request.method is not None:
+        raise UsageError(Problem("does not go with --method: cyclic is one itself", where="--mode"))
+    return (Override("method", "cyclic", "--mode"),)
+
+
 def _check_options(request: SweepRequest) -> None:
     problems: list[Problem] = []
-    if not 1 <= request.seeds <= _MAX_SEEDS:
+    if request.seeds is not None and not 1 <= request.seeds <= _MAX_SEEDS:
         problems.append(Problem(f"{request.seeds} is not a number of seeds from 1 to {_MAX_SEEDS}", where="--seeds"))
     if not 0 <= request.retries <= _MAX_RETRIES:
         message = f"{request.retries} is not a number of retries from 0 to {_MAX_RETRIES}"

@@ -21,6 +21,7 @@ import sweep
 from sweep import functions, run_sweep, scale_schedule
 from sweep.api import run_request
 from sweep.errors import MachineError, UsageError
+from sweep.plan.speed import Interval, Speed
 from sweep.recipe.library import load_recipe
 from sweep.report.frame import COLUMNS, EXTRA_COLUMNS, JUDGED_COLUMNS
 from sweep.request import SweepRequest
@@ -58,6 +59,18 @@ def test_a_sweep_is_returned_as_the_reports_table_and_trains_only_what_is_missin
     assert list(both["epochs"]) == [2, 4]
     assert both["weights_sha256"][0] == first["weights_sha256"][0]
     assert both["dollars"].notna().all()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_within_a_budget_the_grid_is_chosen(inline, monkeypatch, tmp_path, capfd):
+    step = Interval.exactly(0.01)
+    measure = lambda *asked: Speed(step, step, step, step)  # noqa: E731
+    monkeypatch.setattr(functions, "run_request", partial(functions.run_request, measure=measure))
+    assert list(run_sweep("smoke", within="1h", seeds=1, results=tmp_path)["epochs"]) == [2, 3, 4, 6, 8]
+    assert problems(within=3) == ["within: 3 is no str or None"]
+    assert problems(within="$5") == [
+        "within: $5 buys hours of a device, and there is no price (give price, the dollars for an hour of one device)"
+    ]
     assert capfd.readouterr() == ("", "")
 
 
@@ -101,7 +114,7 @@ def test_all_mistakes_are_said_at_once_in_the_words_of_the_arguments():
     for said in (
         "ratios: '0' is not above zero: a run of no length trains nothing",
         "ratios: ratio 'q': 'q' is not a ratio: write 0.7, 7/10 or 70%, in at most 20 characters",
-        "seeds: '3' is no int",
+        "seeds: '3' is no int or None",
         "jobs: 1.5 is no int or str",
         "fresh: 1 is no bool",
         "data_path: 3 is no path",
@@ -130,7 +143,7 @@ def test_all_mistakes_are_said_at_once_in_the_words_of_the_arguments():
         ({"ratios": 10**400}, f"ratios: '1{'0' * 39}…' is not a ratio: give 0.7"),
         ({"settings": [1]}, "settings: [1] is no dict (for example {'lr': 0.2})"),
         ({"settings": {"lr": 0.2, "threads": 1}, "threads": 2}, "settings: threads: given twice, by --set and by"),
-        ({"seeds": True}, "seeds: True is no int"),
+        ({"seeds": True}, "seeds: True is no int or None"),
         ({"results": None}, "results: None is no path"),
     ],
 )

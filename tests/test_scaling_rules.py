@@ -17,7 +17,7 @@ import pytest
 
 from sweep.api import plan_sweep
 from sweep.errors import Problem, UsageError
-from sweep.plan import checks, method_checks
+from sweep.plan import checks, cycle_checks, method_checks
 from sweep.plan.methods import TIMES
 from sweep.plan.timeline import Timeline
 from sweep.plan.values import step_values
@@ -362,7 +362,7 @@ def test_what_the_page_says_is_warned_of_is_warned_of_in_these_words(row):
 def test_no_refusal_or_warning_of_a_plan_is_missing_from_the_page(monkeypatch):
     """Each place of a plan's checks that makes a problem is reached by one of the page's examples."""
     names, reached, places = ("_problem", "problem", "Problem"), set(), set()
-    for module in (checks, method_checks):
+    for module in (checks, cycle_checks, method_checks):
         source = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
         calls = [node for node in ast.walk(source) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
         places |= {(module, call.lineno, call.end_lineno) for call in calls if call.func.id in names}

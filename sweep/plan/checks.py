@@ -12,6 +12,7 @@ from math import ceil, floor
 
 from sweep.errors import Problem
 from sweep.plan.command import command_refusals
+from sweep.plan.cycle_checks import cycle_refusals
 from sweep.plan.lengths import Lengths, examples_per_batch, steps_in_epoch
 from sweep.plan.method_checks import ignored_keys, method_refusals, method_warnings, recipe_refusals
 from sweep.plan.problems import problem as _problem
@@ -32,16 +33,23 @@ def refusals(loaded: LoadedRecipe, runs: tuple[Lengths, ...]) -> list[Problem]:
     """Everything that makes the grid impossible to train."""
     if loaded.recipe.kind == "command":
         return command_refusals(loaded, runs)
-    found: list[Problem] = []
+    if loaded.recipe.method == "cyclic" and (found := list(cycle_refusals(loaded, runs))):
+        return [*recipe_refusals(loaded), *found]
+    found = []
     for run in runs:
         # A run of no steps has nothing else to be wrong with.
         found += list(_length(loaded, run)) or [
             *_last_batch(loaded, run),
-            *_warmup_fills(loaded, run),
-            *_interval(loaded, run),
+            *(problem for part in _parts(run) for problem in _warmup_fills(loaded, part)),
+            *(problem for part in _parts(run) for problem in _interval(loaded, part)),
             *method_refusals(loaded, run),
         ]
-    return [*recipe_refusals(loaded), *found, *_equal_lengths(loaded, runs)]
+    return [*recipe_refusals(loaded), *dict.fromkeys(found), *_equal_lengths(loaded, runs)]
+
+
+def _parts(run: Lengths) -> tuple[Lengths, ...]:
+    """What the schedule is stretched over: the run, or each of its cycles, which it shares with longer ones."""
+    return tuple(part for _, part in run.cycles) or (run,)
 
 
 def _length(loaded: LoadedRecipe, run: Lengths) -> Iterator[Problem]:
@@ -176,15 +184,16 @@ def warnings(loaded: LoadedRecipe, timelines: tuple[Timeline, ...]) -> list[Prob
     """Everything that trains, but perhaps not as it was meant."""
     found = [*_ignored_keys(loaded), *ignored_keys(loaded)]
     for timeline in timelines:
-        found += [
-            *_long_warmup(loaded, timeline),
-            *_milestones(loaded, timeline),
-            *_positions(loaded, timeline),
-            *_merges(loaded, timeline),
-            *_long_cooldown(loaded, timeline),
-            *method_warnings(loaded, timeline),
-        ]
-    return found
+        for part in tuple(Timeline(loaded.recipe, run) for _, run in timeline.lengths.cycles) or (timeline,):
+            found += [
+                *_long_warmup(loaded, part),
+                *_milestones(loaded, part),
+                *_positions(loaded, part),
+                *_merges(loaded, part),
+                *_long_cooldown(loaded, part),
+            ]
+        found += method_warnings(loaded, timeline)
+    return list(dict.fromkeys(found))
 
 
 def _ignored_keys(loaded: LoadedRecipe) -> Iterator[Problem]:

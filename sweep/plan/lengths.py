@@ -2,6 +2,7 @@
 
 - `epochs`: floor(epochs x ratio) whole epochs. `steps`: floor(steps x ratio) steps, the last epoch cut short.
 - `samples`, `subset`: the same epochs, each of floor(examples x ratio) examples.
+- `cyclic`: the baseline's steps up to the end of one of its cycles (sweep/recipe/cycles.py), rounded half up.
 
 A step is an optimizer step, over batch_size x devices_per_trial x gradient_accumulation_steps examples. Steps per epoch
 = ceil(examples / those): the last, smaller one is trained too.
@@ -10,24 +11,28 @@ A step is an optimizer step, over batch_size x devices_per_trial x gradient_accu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from math import floor
 
-from sweep.recipe.duration import Ratio, Unit, round_half_up
+from sweep.recipe.cycles import count_cycles, end_ratios, end_steps, shortest_first
+from sweep.recipe.duration import Ratio, Unit, decimal_text, round_half_up
 from sweep.recipe.schedule import Dilation
 from sweep.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """One run's lengths. `num_examples` is what an epoch draws, of `dataset_examples` that there are."""
+    """One run's lengths. `num_examples` is what an epoch draws, of `dataset_examples` that there are.
+    `num_cycles` is how many a cyclic baseline has, 0 where it has no room for them or is none."""
 
     ratio: Ratio
     dataset_examples: int
     num_examples: int
     steps_per_epoch: int
     dilation: Dilation
+    num_cycles: int = 0
 
     @property
     def num_steps(self) -> int:
@@ -45,6 +50,21 @@ class Lengths:
     def realised(self) -> Fraction:
         """The ratio of steps that the run really has to the baseline's: asked 0.33 of 20 epochs, realised 6/20."""
         return Fraction(self.num_steps, self.dilation.baseline_steps)
+
+    @cached_property
+    def cycles(self) -> tuple[tuple[int, Lengths], ...]:
+        """Those of a cyclic run: from which step each begins, and its lengths as a run of its own. The first one is the
+        run that it stands in for; those that follow have no warm-up."""
+        if not self.num_cycles:
+            return ()
+        ends = end_steps(self.num_cycles, self.dilation.baseline_steps)
+        named = zip((0, *ends), ends, ratios_of(self.num_cycles), strict=False)
+        return tuple((start, self._cycle(ratio, start, end)) for start, end, ratio in named if end <= self.num_steps)
+
+    def _cycle(self, ratio: Ratio, start: int, end: int) -> Lengths:
+        warmup_steps = 0 if start else self.warmup_steps
+        dilation = replace(self.dilation, num_steps=end - start, warmup_steps=warmup_steps)
+        return replace(self, ratio=ratio, dilation=dilation, num_cycles=0)
 
     def in_epochs(self, steps: int) -> Fraction:
         """`steps` in this run's own epochs."""
@@ -95,8 +115,39 @@ def measure(recipe: Recipe, ratio: Ratio, dataset_examples: int) -> Lengths:
         case "samples" | "subset":
             num_examples = floor(dataset_examples * ratio.value)
             num_steps = int(recipe.epochs.amount) * steps_in_epoch(num_examples, size)
+        case "cyclic":
+            return _measure_cyclic(recipe, ratio, dataset_examples)
     dilation = _dilation(recipe, baseline_steps, num_steps, baseline_epoch)
     return Lengths(ratio, dataset_examples, num_examples, steps_in_epoch(num_examples, size), dilation)
+
+
+def _measure_cyclic(recipe: Recipe, ratio: Ratio, dataset_examples: int) -> Lengths:
+    """As `measure`. The warm-up is that of the first cycle, whichever is the last one."""
+    steps_per_epoch = steps_in_epoch(dataset_examples, examples_per_step(recipe))
+    baseline_steps = _baseline_steps(recipe, steps_per_epoch)
+    num_steps = round_half_up(baseline_steps * ratio.value)
+    num_cycles = _count_cycles(recipe, baseline_steps, steps_per_epoch)
+    first_steps = end_steps(num_cycles, baseline_steps)[0] if num_cycles else num_steps
+    dilation = replace(_dilation(recipe, baseline_steps, first_steps, steps_per_epoch), num_steps=num_steps)
+    return Lengths(ratio, dataset_examples, dataset_examples, steps_per_epoch, dilation, num_cycles)
+
+
+def cycle_ratios(recipe: Recipe, dataset_examples: int) -> tuple[Ratio, ...]:
+    """The ratios at which the cycles of `recipe` end; 1 alone where the baseline has no room for them."""
+    steps_per_epoch = steps_in_epoch(dataset_examples, examples_per_step(recipe))
+    num_cycles = _count_cycles(recipe, _baseline_steps(recipe, steps_per_epoch), steps_per_epoch)
+    return ratios_of(num_cycles or 1)
+
+
+def ratios_of(num_cycles: int) -> tuple[Ratio, ...]:
+    """Those at which so many cycles end."""
+    return tuple(Ratio(end, decimal_text(end)) for end in end_ratios(num_cycles))
+
+
+def _count_cycles(recipe: Recipe, baseline_steps: int, steps_per_epoch: int) -> int:
+    # A warm-up that follows the run is as small a part of the first cycle as of the baseline.
+    warmup = Fraction(0) if follows_run(recipe) else _baseline_warmup(recipe, baseline_steps, steps_per_epoch)
+    return count_cycles(baseline_steps, shortest_first(steps_per_epoch, warmup))
 
 
 def baseline_warmup_steps(recipe: Recipe, dataset_examples: int) -> int:

@@ -58,6 +58,8 @@ def scale(loaded: LoadedRecipe, ratio: Ratio, dataset_examples: int) -> ScaledRe
         RecipeError: with everything that cannot be trained, or cannot be said in a recipe.
     """
     complaints = Complaints()
+    if loaded.recipe.method == "cyclic":
+        raise RecipeError(_cyclic(loaded))
     with complaints:
         plan = make_plan(loaded, (ratio,), 1, dataset_examples)
     if ratio.value < 1 and loaded.recipe.method in ("samples", "subset"):
@@ -69,6 +71,11 @@ def scale(loaded: LoadedRecipe, ratio: Ratio, dataset_examples: int) -> ScaledRe
     if loaded.recipe.model_ema and dilation.warmup_steps != dilation.baseline_warmup_steps:
         raise RecipeError(_other_warmup(loaded, timeline.lengths))
     return ScaledRecipe(loaded, timeline.lengths, _scaled(loaded, timeline.lengths), plan.warnings)
+
+
+def _cyclic(loaded: LoadedRecipe) -> Problem:
+    message = "a cyclic run comes down once a cycle, and no recipe can say that"
+    return Problem(message, loaded.place("method"), "method", fix="scale it with --method epochs or steps")
 
 
 def _fewer_examples(loaded: LoadedRecipe, ratio: Ratio) -> Problem:

@@ -89,6 +89,12 @@ class Plan:
         """Optimizer steps of all its Trials, were each of them trained alone."""
         return sum(trial.timeline.num_steps for trial in self.trials)
 
+    @property
+    def min_shared_steps(self) -> int:
+        """Steps are shared where that saves so many: those of a cyclic run always are, since it is one run."""
+        recipe = self.loaded.recipe
+        return 1 if recipe.method == "cyclic" else recipe.min_shared_steps
+
     @cached_property
     def longest(self) -> Timeline:
         return max(self.timelines, key=lambda timeline: timeline.num_steps)
@@ -183,7 +189,7 @@ class _Divider:
 
     def __init__(self, plan: Plan) -> None:
         self._timelines = plan.timelines
-        self._min_shared_steps = plan.loaded.recipe.min_shared_steps
+        self._min_shared_steps = plan.min_shared_steps
         self._shares = plan.shares
         self._known: dict[tuple[tuple[int, ...], int], _Divided] = {}
         self._lengths = sorted(timeline.num_steps for timeline in plan.timelines)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sweep.plan.lengths import Lengths, examples_per_step, follows_run
 from sweep.plan.methods import Methods, schedule_methods
+from sweep.recipe.cycles import Cycles
 from sweep.recipe.schedule import SCHEDULES, OneCycle, Shape, Steps, WarmedUp
 from sweep.recipe.schema import Recipe
 
@@ -49,7 +50,11 @@ class Timeline:
 
     @cached_property
     def shape(self) -> Shape:
-        return SCHEDULES[self.recipe.lr_scheduler].build(self.recipe, self.lengths.dilation)
+        build = SCHEDULES[self.recipe.lr_scheduler].build
+        if not self.lengths.cycles:
+            return build(self.recipe, self.lengths.dilation)
+        starts, runs = zip(*self.lengths.cycles, strict=True)
+        return Cycles(starts, tuple(build(self.recipe, run.dilation) for run in runs))
 
     @property
     def shareable_steps(self) -> int:
@@ -129,7 +134,7 @@ class Timeline:
         """
         lengths = self.lengths
         match self.recipe.method:
-            case "epochs" | "steps":
+            case "epochs" | "steps" | "cyclic":
                 return math.inf
             case "samples":
                 return lengths.num_examples // examples_per_step(self.recipe)
@@ -141,6 +146,8 @@ class Timeline:
         """How many steps from the start every longer run of the recipe has as well: its state then serves those."""
         if self.recipe.kind == "command":
             return 0
+        if self.recipe.method == "cyclic":
+            return self.num_steps if self.lengths.realised < 1 else 0
         # A warm-up that follows the run can round to nothing here, and to a step in a longer one.
         warms_up_with_run = follows_run(self.recipe) and self.recipe.lr_warmup_epochs.amount > 0
         if self.recipe.method in ("samples", "subset") or warms_up_with_run:

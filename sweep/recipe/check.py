@@ -162,5 +162,5 @@ def _cross_checks(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     if isinstance(lr, int | float) and isinstance(lr_min, int | float) and lr_min > lr > 0:
         yield "lr_min", f"{lr_min:g} is above lr ({lr:g})"
     unit_is_steps = isinstance(values.get("epochs"), str) and str(values["epochs"]).strip().endswith("ba")
-    if unit_is_steps and values.get("method", "epochs") != "steps":
-        yield "epochs", "a length in steps scales only with `method: steps`"
+    if unit_is_steps and values.get("method", "epochs") not in ("steps", "cyclic"):
+        yield "epochs", "a length in steps scales only with `method: steps`, or `cyclic`"

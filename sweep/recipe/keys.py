@@ -14,7 +14,7 @@ from sweep.recipe.models import MODELS, OWN, TIMM, TIMM_PATTERN
 from sweep.recipe.schedule import SCHEDULES
 from sweep.recipe.spelling import nearest
 
-Method = Literal["epochs", "steps", "samples", "subset"]
+Method = Literal["epochs", "steps", "samples", "subset", "cyclic"]
 Scheduler = Literal[
     "steplr",
     "multisteplr",
@@ -69,7 +69,7 @@ class BaselineKeys(BaseModel):
     data_path: str = Field("data", min_length=1, description="folder that holds the dataset")
     epochs: Annotated[Length, AfterValidator(whole)] = Field(
         Duration.parse(90),
-        description="length of the baseline: whole epochs, or steps (`5000ba`) with `method: steps`",
+        description="length of the baseline: whole epochs, or steps (`5000ba`) with `method: steps` or `cyclic`",
     )
     batch_size: int = Field(
         32,
@@ -154,7 +154,10 @@ class BaselineKeys(BaseModel):
     )
     hflip_prob: Number = Field(0.0, ge=0, le=1, description="probability that a training image is mirrored")
 
-    method: Method = Field("epochs", description="ours: what a ratio scales")
+    method: Method = Field(
+        "epochs",
+        description="ours: what a ratio scales; `cyclic`: no scaled runs, but the ends of the cycles of one run",
+    )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="ours: first seed of a sweep")
     min_shared_steps: int = Field(
         100,

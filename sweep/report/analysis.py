@@ -9,6 +9,7 @@ from functools import cached_property
 import pandas as pd
 
 from sweep.errors import Outcome
+from sweep.report.approximation import is_approximate
 from sweep.report.intervals import Estimate, Noise
 from sweep.report.metric import ACCURACY, Metric
 from sweep.report.set_ups import SetUps
@@ -31,6 +32,11 @@ class Curve:
     noise: Noise
     trials: pd.DataFrame
     metric: Metric
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether its lengths stand in for runs that were not trained."""
+        return is_approximate(self.method)
 
     @cached_property
     def measured(self) -> tuple[RatioSummary, ...]:

@@ -53,6 +53,7 @@ def _subtitle(findings: Findings) -> list[str]:
 
 def _meanings(series: Sequence[Series]) -> list[str]:
     parts = {
+        "approximate: one cyclic run, no scaled runs": any(one.curve.is_approximate for one in series),
         "crosses, dotted: ratio 1.0, stopped there": any(one.truncated for one in series),
         "band: the fit and its 95 % interval": any(one.fitted for one in series),
     }

@@ -31,7 +31,8 @@ def comparison_chart(lineup: Lineup, comparisons: Sequence[Comparison]) -> alt.L
     marks = Marks(canvas, Style([one.label for one in series], has_legend=not names), series)
     curves = (*marks.lines(lines), *marks.intervals(), *marks.seeds(), *marks.points())
     layers = (*curves, *names, *_crossings(canvas, labels, comparisons), *labels.ratios())
-    caption = [*marks.meanings(), "lines: monotone cubics (PCHIP)", *_meanings(comparisons)]
+    approximate = ["approximate: one cyclic run, no scaled runs"] * lineup.is_approximate
+    caption = [*marks.meanings(), "lines: monotone cubics (PCHIP)", *approximate, *_meanings(comparisons)]
     return canvas.framed(layers, _title(lineup, comparisons), [_subtitle(lineup)], caption)
 
 

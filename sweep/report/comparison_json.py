@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from sweep.report.comparison import Comparison, sampled_line
 from sweep.report.comparison_notes import comparison_notes
 from sweep.report.contender import Contender, Lineup
+from sweep.report.leads import Lead, find_leads
 from sweep.report.metric import Metric
 from sweep.report.pair import AtCost
 from sweep.report.replicates import Interval
@@ -20,13 +21,15 @@ JSON_FORMAT = 2
 
 
 def comparison_to_json(lineup: Lineup, comparisons: Sequence[Comparison]) -> str:
-    """`contenders` with their lengths and their curves; `comparisons`, each with the first of them; `notes`."""
+    """`contenders` with their lengths and their curves; `comparisons`, each with the first of them; `leads`: which of
+    all is best at which cost; `notes`."""
     metric = lineup.reference.curve.metric
     document = {
         "format": JSON_FORMAT,
         "metric": {"name": metric.name, "mode": metric.mode},
         "contenders": [_contender(contender) for contender in lineup.contenders],
         "comparisons": [_comparison(comparison) for comparison in comparisons],
+        "leads": [_lead(lead) for lead in find_leads(lineup)],
         "notes": comparison_notes(lineup, comparisons),
     }
     return json.dumps(document, indent=2, allow_nan=False)
@@ -37,6 +40,7 @@ def _contender(contender: Contender) -> dict[str, object]:
         "name": contender.name,
         "recipe": contender.curve.recipe,
         "method": contender.curve.method,
+        "is_approximate": contender.curve.is_approximate,
         "devices": contender.set_ups or contender.devices,
         "dataset": contender.dataset,
         "lengths": [
@@ -94,6 +98,15 @@ def _comparison(comparison: Comparison) -> dict[str, object]:
             {"quality": metric.turned(at.score), "times_cheaper": _interval(at.times_cheaper)}
             for at in comparison.by_quality
         ],
+    }
+
+
+def _lead(lead: Lead) -> dict[str, object]:
+    return {
+        "best": lead.contender.name,
+        "from_seconds": _interval(lead.start),
+        "to_seconds": lead.stop_seconds,
+        "is_sure": lead.is_sure,
     }
 
 

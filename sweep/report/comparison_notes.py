@@ -5,20 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from sweep.report.approximation import approximation_notes
 from sweep.report.cells import duration_text, times_text
 from sweep.report.comparison import Comparison
 from sweep.report.contender import Contender, Lineup
 from sweep.report.crossings import Crossing
+from sweep.report.leads import Lead, find_leads
 from sweep.report.metric import Metric
 from sweep.report.replicates import NUM_REPLICATES, Interval
 from sweep.report.summary import RatioSummary
 
 
 def comparison_notes(lineup: Lineup, comparisons: Sequence[Comparison]) -> list[str]:
-    """A verdict on each contender, then what else there is to say of each, then what the numbers rest on."""
+    """A verdict on each contender, which is best at which budget, what else there is to say of each, and what the
+    numbers rest on."""
     return [
         *(verdict_text(comparison) for comparison in comparisons),
+        leads_text(lineup),
         *(text for comparison in comparisons for text in (_mean_text(comparison), *_crossing_texts(comparison))),
+        *(approximation_notes() if lineup.is_approximate else []),
         *_anchor(comparisons[0]),
         *_intervals(lineup),
         *lineup.remarks,
@@ -138,6 +143,46 @@ def _mean_quality_text(comparison: Comparison) -> str:
     return f"{metric.points_text(points.value)}{ends}{tie}, from {low} to {high}"
 
 
+def leads_text(lineup: Lineup) -> str:
+    """`best by budget: a below a run of 12m 03s (11m 40s to 12m 31s), b above it; compared from 3m 00s to 40m 10s`."""
+    leads = find_leads(lineup)
+    if not leads:
+        return "best by budget: not known, since there is no range of costs that all of them were trained for"
+    span = f"compared from {duration_text(leads[0].start.value)} to {duration_text(leads[-1].stop_seconds)}"
+    if all(lead.is_sure is False for lead in leads):
+        starts = [duration_text(lead.start.value) for lead in leads]
+        return f"best by budget: a tie, within what seeds do; by the means {_led_text(leads, starts)}; {span}"
+    starts = [f"{duration_text(lead.start.value)}{_in_brackets(_start_ends(lead.start))}" for lead in leads]
+    return f"best by budget: {_led_text(leads, starts)}; {span}{_doubt_text(leads)}"
+
+
+def _led_text(leads: Sequence[Lead], starts: Sequence[str]) -> str:
+    names = [lead.contender.name for lead in leads]
+    if len(leads) == 1:
+        return f"{names[0]} at every cost of a run"
+    first = f"{names[0]} below a run of {starts[1]}"
+    if len(leads) == 2:
+        return f"{first}, {names[1]} above it"
+    between = [
+        f"{name} from there to {start}" if place == 0 else f"{name} up to {start}"
+        for place, (name, start) in enumerate(zip(names[1:-1], starts[2:], strict=True))
+    ]
+    return ", ".join([first, *between, f"{names[-1]} above it"])
+
+
+def _start_ends(start: Interval) -> str:
+    """As of a crossing."""
+    is_doubtful = any(end is not None and math.isinf(end) for end in (start.low, start.high))
+    return "within what seeds do, perhaps nowhere" if is_doubtful else ends_text(start, duration_text)
+
+
+def _doubt_text(leads: Sequence[Lead]) -> str:
+    if any(lead.is_sure is None for lead in leads):
+        return " (of one seed: how sure that is, is not known)"
+    unsure = dict.fromkeys(lead.contender.name for lead in leads if not lead.is_sure)
+    return f"; where {' or '.join(unsure)} leads, that is within what seeds do" if unsure else ""
+
+
 def _crossing_texts(comparison: Comparison) -> list[str]:
     if comparison.crossings:
         return [_crossing_text(comparison, crossing) for crossing in comparison.crossings]
@@ -154,8 +199,7 @@ def _crossing_text(comparison: Comparison, crossing: Crossing) -> str:
     pair = (comparison.new.name, comparison.old.name)
     ahead, behind = pair if crossing.is_new_ahead else pair[::-1]
     seconds = crossing.train_seconds
-    is_doubtful = any(end is not None and math.isinf(end) for end in (seconds.low, seconds.high))
-    ends = _in_brackets("within what seeds do, perhaps nowhere" if is_doubtful else ends_text(seconds, duration_text))
+    ends = _in_brackets(_start_ends(seconds))
     ratio = f"about {comparison.new.name}'s ratio {_nearest_ratio(comparison.new, seconds.value)}"
     return f"{ahead} overtakes {behind} from {duration_text(seconds.value)}{ends}, {ratio}"
 

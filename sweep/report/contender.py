@@ -10,6 +10,7 @@ from functools import cached_property
 
 from sweep.errors import Problem, UsageError
 from sweep.report.analysis import Curve
+from sweep.report.approximation import method_text
 from sweep.report.findings import Findings
 from sweep.report.summary import RatioSummary
 from sweep.store.identity import place_text
@@ -64,6 +65,11 @@ class Lineup:
     def others(self) -> tuple[Contender, ...]:
         return self.contenders[1:]
 
+    @property
+    def is_approximate(self) -> bool:
+        """Whether any of its curves is an approximation."""
+        return any(contender.curve.is_approximate for contender in self.contenders)
+
 
 def line_up(findings: Sequence[Findings], allow_mixed: bool = False) -> Lineup:
     """The curves of all `findings`, in their order; those of which nothing has been measured are left out.
@@ -103,7 +109,7 @@ def _contenders(findings: Sequence[Findings]) -> list[Contender]:
 
 def _name(findings: Findings, curve: Curve) -> str:
     """A sweep's by its name, a table's by its recipe; with the method where there are several."""
-    method = [curve.method] * findings.has_methods
+    method = [method_text(curve.method)] * findings.has_methods
     return ", ".join([findings.name if findings.history is not None else curve.recipe, *method])
 
 

@@ -1,7 +1,8 @@
 """The frame as CSV: one row a trial, numbers exact, and empty what was not measured. `csv_table.py` reads it back.
 
 Where trials are judged by something else than accuracy, that has a column of its own name, and `metric` and `mode` say
-which; of a command's trials `train_seconds_source` says whose clock it was.
+which; of a command's trials `train_seconds_source` says whose clock it was. Where there are cyclic runs
+`is_approximate` says which trials are theirs.
 
 Control characters are written out (`\\x1b`). A text that a spreadsheet would compute (`=…`, `+…`, `-…`, `@…`) has an
 apostrophe before it, as OWASP advises: that changes the text, but only that of a name which somebody chose so.
@@ -12,12 +13,12 @@ from __future__ import annotations
 from sweep.printable import one_line
 from sweep.report.csv_cells import FORMULA_STARTS
 from sweep.report.findings import Findings
-from sweep.report.frame import COLUMNS, EXTRA_COLUMNS, quality_columns
+from sweep.report.frame import COLUMNS, EXTRA_COLUMNS, quality_columns, with_approximations
 
 
 def to_csv(findings: Findings) -> str:
     """Every trial, with all that the table is made of."""
-    frame = findings.frame[[*COLUMNS, *EXTRA_COLUMNS]].copy()
+    frame = with_approximations(findings.frame[[*COLUMNS, *EXTRA_COLUMNS]].copy())
     if not findings.metric.is_share:
         quality, truncated = quality_columns(findings.metric)
         frame["metric"], frame["mode"] = findings.metric.name, findings.metric.mode

@@ -70,6 +70,7 @@ def _row(curve: Curve, row: RatioSummary) -> _Object:
     return {
         "recipe": curve.recipe,
         "method": curve.method,
+        "is_approximate": curve.is_approximate,
         "ratio": row.ratio,
         "ratio_text": row.ratio_text,
         "realised_ratio": row.realised_ratio,
@@ -108,6 +109,7 @@ def _curve(findings: Findings, curve: Curve) -> _Object:
     return {
         "recipe": curve.recipe,
         "method": curve.method,
+        "is_approximate": curve.is_approximate,
         "devices": list(curve.devices),
         "verdict": {"text": verdict_text(curve, findings.within_points), **_choice(findings, curve)},
         "best": curve.best.ratio_text if curve.best else None,

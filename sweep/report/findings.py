@@ -10,6 +10,7 @@ import pandas as pd
 
 from sweep.recipe.duration import Ratio
 from sweep.report.analysis import Curve, make_curves
+from sweep.report.approximation import method_text
 from sweep.report.frame import trial_frame
 from sweep.report.metric import ACCURACY, Metric
 from sweep.report.verdict import verdict_text
@@ -78,11 +79,17 @@ class Findings:
 
     @cached_property
     def has_methods(self) -> bool:
-        return len({curve.method for curve in self.curves}) > 1
+        """Whether each row names its method: there are several, or one whose figures approximate others."""
+        return len({curve.method for curve in self.curves}) > 1 or self.is_approximate
+
+    @cached_property
+    def is_approximate(self) -> bool:
+        """Whether any of its curves is an approximation."""
+        return any(curve.is_approximate for curve in self.curves)
 
     def label(self, curve: Curve) -> str:
         """What tells a curve from the others; empty where there is one."""
-        parts = [curve.recipe] * self.has_recipes + [curve.method] * self.has_methods
+        parts = [curve.recipe] * self.has_recipes + [method_text(curve.method)] * self.has_methods
         return ", ".join(parts)
 
     def labelled(self, curve: Curve, text: str) -> str:

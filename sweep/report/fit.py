@@ -152,11 +152,13 @@ def fit_curve(ratios: Floats, scores: Floats, bounds: Range = _SHARE) -> Fit:
     """The best curve through trials: `ratios` as realised and `scores`, one element a trial, in any order.
 
     Raises:
-        ValueError: fewer than three different ratios, said in a sentence.
+        ValueError: fewer than three different ratios, or one of no length, said in a sentence.
     """
     # Steps are whole: two lengths that differ by less are one, written in two ways.
     ratios = np.round(ratios, _DIGITS)
     lengths = np.unique(ratios)
+    if not (lengths > 0).all():
+        raise ValueError("a run of no length is on no curve")
     if len(lengths) < _MIN_RATIOS:
         raise ValueError(f"a curve is fitted through three ratios or more: there are {len(lengths)}")
     groups = [lengths[first::_MAX_GROUPS] for first in range(min(len(lengths), _MAX_GROUPS))]

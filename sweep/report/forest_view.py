@@ -19,7 +19,7 @@ _HEADERS = ("stage", "after", "from step", "to step", "to epoch", "trials")
 def steps_notes(plan: Plan) -> list[str]:
     """How many steps the trials have alone, how many are trained, and why it is not fewer."""
     alone, trained = plan.num_steps_alone, plan.num_steps
-    small = f"forks that save under {plan.loaded.recipe.min_shared_steps} steps are not made (min_shared_steps)"
+    small = f"forks that save under {plan.min_shared_steps} steps are not made (min_shared_steps)"
     if trained < alone:
         saved = f"steps: {alone} alone, {trained} shared ({100 * (alone - trained) / alone:.0f} % saved)"
         return [saved, small] if _has_small_forks(plan) else [saved]
@@ -33,7 +33,7 @@ def steps_notes(plan: Plan) -> list[str]:
 
 def _has_small_forks(plan: Plan) -> bool:
     """Whether more steps would be shared if it were not for `min_shared_steps`."""
-    if not plan.shares or plan.loaded.recipe.min_shared_steps == 1:
+    if not plan.shares or plan.min_shared_steps == 1:
         return False
     branches = find_branches(plan.timelines, range(len(plan.timelines)), 0, 1)
     fewest = sum(branch.stop_step - branch.start_step for branch in branches)

@@ -11,6 +11,7 @@ from fractions import Fraction
 import pandas as pd
 
 from sweep.recipe.duration import Ratio
+from sweep.report.approximation import is_approximate
 from sweep.report.metric import Metric
 from sweep.store.history import History, TrialResult
 
@@ -55,7 +56,8 @@ def quality_columns(metric: Metric) -> tuple[str, str]:
 
 def trial_frame(history: History) -> pd.DataFrame:
     """Every trial that was ever planned in this sweep, by method, ratio and seed: `COLUMNS`, `JUDGED_COLUMNS` and
-    `EXTRA_COLUMNS`. The steps and examples of a command are not known: its plan counts epochs."""
+    `EXTRA_COLUMNS`, and where there are cyclic runs `is_approximate`. The steps and examples of a command are not
+    known: its plan counts epochs."""
     start = history.last_start
     name = start.recipe_name if start else ""
     baselines = history.baseline_seconds
@@ -69,7 +71,13 @@ def trial_frame(history: History) -> pd.DataFrame:
     if history.metric == "accuracy":
         rows = [row | {"truncated_accuracy": row["truncated_quality"]} for row in rows]
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *JUDGED_COLUMNS, *EXTRA_COLUMNS])
-    return typed(frame)
+    return with_approximations(typed(frame))
+
+
+def with_approximations(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same; with a column `is_approximate` where that is so of any trial."""
+    approximations = frame["method"].map(is_approximate, na_action="ignore")
+    return frame.assign(is_approximate=approximations) if approximations.any() else frame
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -36,8 +36,7 @@ class Gate:
             UsageError: with what is wrong with either.
         """
         problems = []
-        match = _VALUE.fullmatch(text.strip())
-        value = Fraction(match["number"]) / (100 if match["percent"] else 1) if match else None
+        value = read_value(text)
         if value is None:
             problems.append(_no_value(text, option))
         try:
@@ -78,6 +77,12 @@ class Gate:
             side, found = "over" if metric.is_lower_better else "under", metric.turned(measured)
             message = f"mean {metric.name} {_exact_text(metric, found)} is {side} {_exact_text(metric, self.value)}"
             raise SweepError(Problem(message, where=self.option, ratio=self.ratio.text))
+
+
+def read_value(text: str) -> Fraction | None:
+    """A metric's value as it is typed: `0.97`, `97%` or `1.5`; None of anything else."""
+    match = _VALUE.fullmatch(text.strip())
+    return Fraction(match["number"]) / (100 if match["percent"] else 1) if match else None
 
 
 def _no_value(text: str, option: str) -> Problem:

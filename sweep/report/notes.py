@@ -7,8 +7,10 @@ import math
 from sweep.errors import Outcome
 from sweep.recipe.datasets import DATASETS
 from sweep.report.analysis import Curve, max_contention
+from sweep.report.approximation import approximation_notes
 from sweep.report.bill import bill_text, make_bill
 from sweep.report.cost_model import cost_model
+from sweep.report.estimate_note import estimate_notes
 from sweep.report.findings import Findings
 from sweep.report.intervals import unequal_spreads
 from sweep.report.metric import Metric
@@ -29,7 +31,8 @@ def make_notes(findings: Findings) -> list[str]:
 
 def further_notes(findings: Findings) -> list[str]:
     """All but the verdicts."""
-    notes = [note for curve in findings.curves for note in _of_curve(findings, curve)]
+    notes = approximation_notes() if findings.is_approximate else []
+    notes += [note for curve in findings.curves for note in _of_curve(findings, curve)]
     notes += [findings.labelled(curve, note) for curve in findings.curves for note in _on_baseline(curve)]
     notes += [*_set_ups(findings), *_other_set_ups(findings)]
     notes += findings.remarks
@@ -152,6 +155,7 @@ def _of_history(findings: Findings, history: History) -> list[str]:
         f"recipe {start.recipe_name} ({start.fingerprint}), {set_up_text(history)}",
         _contention(max_contention(findings.frame)),
         *([bill_text(bill)] if bill is not None else []),
+        *estimate_notes(history),
     ]
     rows = [row for curve in findings.curves for row in curve.rows]
     against = f"cost and vs 1.0 ({_unit(findings.metric)}) are against ratio 1.0"
@@ -198,7 +202,8 @@ def _test_set(findings: Findings, history: History) -> list[str]:
 
 def _lacks_a_control(curve: Curve) -> bool:
     shorter = [row for row in curve.measured if row.realised_ratio < 1]
-    return curve.baseline is not None and any(row.truncated_score is None for row in shorter)
+    is_controlled = curve.baseline is not None and not curve.is_approximate
+    return is_controlled and any(row.truncated_score is None for row in shorter)
 
 
 def set_up_text(history: History) -> str:

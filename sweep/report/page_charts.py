@@ -122,7 +122,9 @@ def _num_examples(history: History) -> int:
     dataset = DATASETS.get(str(history.starts[-1].recipe.get("dataset")))
     if dataset is not None and dataset.num_train is not None:
         return dataset.num_train
-    whole = (entry.num_examples for entry in history.trials if entry.method in ("epochs", "steps") or entry.is_baseline)
+    whole = (
+        entry.num_examples for entry in history.trials if entry.method not in ("samples", "subset") or entry.is_baseline
+    )
     found = next(whole, None)
     if found is None:
         raise UsageError(Problem("the number of its examples is not known"))

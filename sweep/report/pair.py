@@ -102,7 +102,7 @@ class Pair:
         knots = self._knots
         places = np.union1d(knots[(knots >= low) & (knots <= high)], np.linspace(low, high, _COSTS))
         points = self.points(places)
-        told = zip(places, map(interval_of, points.T), _simultaneous(points), strict=True)
+        told = zip(places, map(interval_of, points.T), simultaneous_widths(points), strict=True)
         return tuple(AtCost(math.exp(place), found, width) for place, found, width in told if found is not None)
 
     @property
@@ -125,7 +125,7 @@ class Pair:
         return tuple(AtQuality(float(place), times) for place, times in pairs if times is not None)
 
 
-def _simultaneous(points: Floats) -> list[float | None]:
+def simultaneous_widths(points: Floats) -> list[float | None]:
     """Half-widths (P,) that hold at all costs at once in 95 of 100 replicates: max-t.
 
     Each cost's scale is the half-width that holds 68 of 100 replicates by itself: heavy tails leave that one alone.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +15,7 @@ from sweep.plan.timeline import Timeline
 from sweep.printable import one_line
 from sweep.processor import bf16_instructions
 from sweep.recipe.schema import Recipe
+from sweep.report.approximation import approximation_notes, is_approximate
 from sweep.report.cells import realised_text
 from sweep.report.command_view import command_grid, command_run
 from sweep.report.forest_view import stages_document, steps_notes
@@ -42,18 +43,23 @@ def plan_grid(plan: Plan) -> Grid:
     seeds = len(plan.trials) // len(plan.timelines)
     times = "" if seeds == 1 else f" x {seeds} seeds"
     return Grid(
-        one_line(f"{plan.loaded.name}: {recipe.lr_scheduler}, ratios scale {recipe.method}"),
+        one_line(f"{plan.loaded.name}: {recipe.lr_scheduler}, {_scaled_text(recipe)}"),
         _HEADERS,
         tuple(tuple(one_line(cell) for cell in _cells(timeline)) for timeline in plan.timelines),
         (
             *(one_line(f"warning: {warning}") for warning in plan.warnings),
             f"{len(plan.timelines)} ratios{times}: {len(plan.trials)} trials",
+            *(approximation_notes() if is_approximate(recipe.method) else []),
             *steps_notes(plan),
             *_device_notes(recipe),
             *_precision_notes(recipe),
         ),
         texts=frozenset({"rate"}),
     )
+
+
+def _scaled_text(recipe: Recipe) -> str:
+    return "ratios are the ends of cycles" if is_approximate(recipe.method) else f"ratios scale {recipe.method}"
 
 
 def _device_notes(recipe: Recipe) -> list[str]:
@@ -133,17 +139,28 @@ def sparkline(timeline: Timeline, width: int = _SPARK_WIDTH) -> str:
     return "".join(_BARS[min(int(rate / highest * len(_BARS)), len(_BARS) - 1)] for rate in rates)
 
 
-def plan_to_json(plan: Plan) -> str:
-    """The plan as a document: `runs`, one a ratio, `stages`, those of one seed, and `warnings`.
+def plan_to_json(plan: Plan, estimate: dict[str, Any] | None = None) -> str:
+    """The plan as a document: `runs`, one a ratio, `stages`, those of one seed, and `warnings`; and its `estimate`.
 
     `steps_shared` is what is trained, `steps_alone` what it would be if each trial were trained alone. Of a command
     neither is known.
     """
+    document = _document(plan) | ({"estimate": estimate} if estimate is not None else {})
+    return json.dumps(document, indent=2, allow_nan=False)
+
+
+def plans_to_json(plans: Mapping[str, Plan]) -> str:
+    """Several of them, by the names of their sweeps."""
+    return json.dumps({name: _document(plan) for name, plan in plans.items()}, indent=2, allow_nan=False)
+
+
+def _document(plan: Plan) -> dict[str, Any]:
     is_command = plan.loaded.recipe.kind == "command"
-    document = {
+    return {
         "format": JSON_FORMAT,
         "recipe": plan.loaded.recipe.model_dump(mode="json"),
         "fingerprint": plan.loaded.recipe.fingerprint,
+        "is_approximate": is_approximate(plan.loaded.recipe.method),
         "seeds": sorted({trial.seed for trial in plan.trials}),
         "total_steps": None if is_command else plan.num_steps,
         "steps_alone": None if is_command else plan.num_steps_alone,
@@ -152,7 +169,6 @@ def plan_to_json(plan: Plan) -> str:
         "stages": [] if is_command else stages_document(plan),
         "warnings": [{"where": w.where, "key": w.key, "ratio": w.ratio, "message": w.message} for w in plan.warnings],
     }
-    return json.dumps(document, indent=2, allow_nan=False)
 
 
 def _run(timeline: Timeline) -> dict[str, Any]:

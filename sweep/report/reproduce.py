@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, groupby
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import yaml
 
 from sweep.recipe.library import load_recipe, shipped_recipes
 from sweep.recipe.schema import Recipe
 from sweep.store.history import History
-from sweep.store.records import TrialEntry
+from sweep.store.records import StartRecord
+
+
+class Planned(Protocol):
+    """A trial, as far as a command names it."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def ratio(self) -> str: ...
+
+    @property
+    def seed(self) -> int: ...
+
 
 _Grid = dict[tuple[str, tuple[int, int]], list[str]]
 
@@ -57,6 +73,43 @@ def commands(history: History) -> list[str]:
     ]
 
 
+def trial_commands(history: History, trials: Iterable[Planned], sweep: str, results: Path) -> list[str]:
+    """The `sweep run` commands that train just these trials in the sweep of that name under `results`.
+
+    A shipped recipe is called by its name, with the keys that were changed; where the file of any other one lies is not
+    on record: it is taken to be here.
+    """
+    start, first = history.starts[-1], history.starts[0].environment
+    shipped = _shipped_like(start)
+    changes = _changes(shipped, start.recipe) if shipped else []
+    recipe = start.recipe_name if shipped else f"./{start.recipe_name}.yaml"
+    name = [] if sweep == start.recipe_name else ["--name", sweep]
+    place = [] if results == Path("results") else ["--results", str(results)]
+    device = [] if first.device_kind == "cpu" else ["--device", first.device_kind]
+    commands = []
+    for (method, seeds), ratios in _grids(trials).items():
+        grid = ["--ratios", ",".join(ratios), *_seeds(seeds, shipped.seed if shipped else None)]
+        commands.append([recipe, *grid, *_method(method, shipped), *changes, *name, *place, *device])
+    return [shlex.join(["sweep", "run", *words]) for words in commands]
+
+
+def _shipped_like(start: StartRecord) -> Recipe | None:
+    """The shipped recipe of its name, if it can be made the same one: it runs no code."""
+    runs_code = start.recipe.get("task") is not None or start.recipe.get("command") is not None
+    is_shipped = start.recipe_name in shipped_recipes() and not runs_code
+    return load_recipe(start.recipe_name).recipe if is_shipped else None
+
+
+def _changes(shipped: Recipe, recorded: Mapping[str, Any]) -> list[str]:
+    """The keys of a shipped recipe that were changed, and what makes it another one."""
+    keys = sorted(shipped.differences(recorded))
+    return [word for key in keys for word in ("--set", f"{key}={json.dumps(recorded.get(key))}")]
+
+
+def _method(method: str, shipped: Recipe | None) -> list[str]:
+    return [] if shipped is not None and shipped.method == method else ["--method", method]
+
+
 def _shipped(name: str, fingerprint: str) -> Recipe | None:
     """The shipped recipe of that name, if it is the same one."""
     if name not in shipped_recipes():
@@ -65,7 +118,7 @@ def _shipped(name: str, fingerprint: str) -> Recipe | None:
     return recipe if recipe.fingerprint == fingerprint else None
 
 
-def _grids(trials: Iterable[TrialEntry]) -> _Grid:
+def _grids(trials: Iterable[Planned]) -> _Grid:
     """Ratios by method and by first and last seed: a grid each, since a command trains every ratio with every seed."""
     seeds: dict[tuple[str, str], list[int]] = defaultdict(list)
     for entry in trials:
@@ -86,7 +139,8 @@ def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
 
 
 def _grid(method: str, seeds: tuple[int, int], ratios: list[str], seed: int | None) -> list[str]:
-    return ["--ratios", ",".join(ratios), *_seeds(seeds, seed), "--method", method]
+    chosen = ["--mode", method] if method == "cyclic" else ["--method", method]
+    return ["--ratios", ",".join(ratios), *_seeds(seeds, seed), *chosen]
 
 
 def _seeds(ends: tuple[int, int], own: int | None) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sweep.printable import one_line
 from sweep.report.analysis import Curve
+from sweep.report.approximation import method_text
 from sweep.report.cells import duration_text, energy_text, number_text, ratio_text
 from sweep.report.findings import Findings
 from sweep.report.gains import make_gains
@@ -51,7 +52,7 @@ def quality_header(metric: Metric) -> str:
 def _columns(findings: Findings) -> list[tuple[str, _Cell]]:
     return [
         ("recipe", lambda curve, row: curve.recipe if findings.has_recipes else ""),
-        ("method", lambda curve, row: curve.method if findings.has_methods else ""),
+        ("method", lambda curve, row: method_text(curve.method) if findings.has_methods else ""),
         ("ratio", lambda curve, row: ratio_text(row.ratio_text, row.realised_ratio)),
         ("epochs", lambda curve, row: number_text(row.epochs, "{:.4g}")),
         ("steps", lambda curve, row: number_text(row.steps, "{}")),

@@ -20,6 +20,7 @@ from tensorboardX.summary import hparams, scalar
 
 from sweep.errors import MachineError, Outcome, Problem, SweepError, UsageError
 from sweep.printable import one_line
+from sweep.report.approximation import is_approximate
 from sweep.report.findings import Findings
 from sweep.store.records import TrialEntry
 
@@ -64,7 +65,8 @@ def _key(entry: TrialEntry) -> tuple[str, str, int]:
 
 def _run_name(row: dict[Any, Any], place: int) -> str:
     """Its own folder for each: repetitions without seeds are told apart by their place."""
-    parts = [row["recipe"], row["method"], f"ratio={row['ratio_text']}"]
+    method = [row["method"], *(["approximate"] if is_approximate(str(row["method"])) else [])]
+    parts = [row["recipe"], *method, f"ratio={row['ratio_text']}"]
     seed = f"trial={place}" if pd.isna(row["seed"]) else f"seed={row['seed']:.0f}"
     return "-".join(_OTHER_CHARACTERS.sub("_", str(part)).lstrip(".") for part in [*parts, seed] if part)
 

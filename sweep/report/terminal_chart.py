@@ -157,7 +157,7 @@ def _time_axis(paper: _Paper, margin: int) -> Iterator[str]:
 
 
 def _key(series: Sequence[Series]) -> Iterator[str]:
-    if len(series) > 1:
+    if len(series) > 1 or any(one.curve.is_approximate for one in series):
         yield from (f"{_MARKS[place % len(_MARKS)]} {one.label}" for place, one in enumerate(series))
     if any(one.truncated for one in series):
         yield f"{_TRUNCATED} ratio 1.0, stopped there"

@@ -4,19 +4,21 @@ sweep is stopped. Then their Workers are asked for a checkpoint first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sweep.clock import Stopwatch
 from sweep.errors import Outcome
 from sweep.events import Listener, Noticed, StageEnded, StageStarted
 from sweep.plan.stages import Plan, Stage
+from sweep.run.allowance import Allowance
 from sweep.run.executors.protocol import Executor
 from sweep.run.ledger import Ledger, forest_of, record_of, stage_name
 from sweep.run.messages import Noted, Orphaned, Progressed, Said, StageDone
 from sweep.run.order import choose_next
 from sweep.run.retries import Retries
 from sweep.run.stop import StopRequest
+from sweep.run.turns import Turn
 from sweep.run.waiting import Waiting
 
 # How long Ctrl-C waits to be noticed while nothing is heard from a Worker.
@@ -44,7 +46,8 @@ class _Running:
 
 
 class Dispatch:
-    """One plan's Stages on their way. `saves` says whether checkpoints are written."""
+    """One plan's Stages on their way. `saves` says whether checkpoints are written; `turn` when one may begin; with an
+    `allowance` only what fits is begun, the cheapest first."""
 
     def __init__(
         self,
@@ -55,6 +58,8 @@ class Dispatch:
         saves: bool,
         tell: Listener,
         stop: StopRequest,
+        turn: Turn,
+        allowance: Allowance | None = None,
     ) -> None:
         self._executor = executor
         self._plan = plan
@@ -63,27 +68,40 @@ class Dispatch:
         self._saves = saves
         self._tell = tell
         self._stop = stop
+        self._allowance = allowance
+        self._turn = turn
         self._waiting = Waiting(plan.stages, plan.children)
+        self._num_steps = self._waiting.num_steps
         self._running: dict[str, _Running] = {}
         self._orphans: dict[str, str] = {}  # Stages that had nothing to begin with, and why
         self._forest = forest_of(plan, ledger)
+        if allowance is not None:
+            allowance.take_up(plan, ledger.steps_saved)
 
-    def run(self) -> dict[str, str]:
-        """Train until nothing is left that can be trained; returns the Stages that had nothing to begin with, and why:
-        what is missing then has to be planned anew.
+    def looks(self) -> Generator[None, None, dict[str, str]]:
+        """Train until nothing is left that can be trained, a look at what goes on at a time: between two of them, other
+        sweeps have theirs. Returns the Stages that had nothing to begin with, and why: what is missing then has to be
+        planned anew.
 
         Raises:
             SweepError: there is no use in going on; what was under way is recorded as interrupted.
         """
-        while (self._waiting or self._running) and not self._is_stopping:
-            self._begin_what_can()
-            if not self._running:
-                break
-            self._hear()
-        if self._running:
-            self._stop_all()
+        try:
+            while (self._waiting or self._running) and not self._is_stopping:
+                self._begin_what_can()
+                if self._running:
+                    self._hear()
+                elif not self._turn.is_waiting:
+                    break
+                yield
+            if self._running:
+                yield from self._stop_all()
+        finally:
+            self._turn.pass_on(0)
         if self._retries.cause is not None:
             raise self._retries.cause
+        if self._allowance is not None and not self._orphans and not self._is_stopping:
+            self._leave(self._allowance)
         return self._orphans
 
     @property
@@ -92,17 +110,27 @@ class Dispatch:
 
     def _begin_what_can(self) -> None:
         busy = {stage: running.steps_left for stage, running in self._running.items()}
-        while not self._orphans and len(busy) < self._executor.capacity and (ready := self._waiting.ready):
-            num_free, waiting = self._executor.capacity - len(busy), self._waiting
-            chosen = choose_next(self._forest, ready, busy, num_free, len(waiting), waiting.num_steps)
-            if chosen is None:
+        while (chosen := self._next(busy)) is not None:
+            if not self._turn.ask(1 - self._waiting.num_steps / self._num_steps, len(busy)):
                 return
-            self._begin(waiting.take(chosen))
+            self._begin(self._waiting.take(chosen))
             busy[chosen] = self._running[chosen].steps_left
+        self._turn.pass_on(len(busy))
+
+    def _next(self, busy: Mapping[str, int]) -> str | None:
+        """The Stage to begin now; None where none can be, or waiting is better."""
+        num_free, waiting = self._executor.capacity - len(busy), self._waiting
+        if self._orphans or num_free <= 0 or not waiting.ready:
+            return None
+        if self._allowance is not None:
+            return self._allowance.choose(waiting.ready)
+        return choose_next(self._forest, waiting.ready, busy, num_free, len(waiting), waiting.num_steps)
 
     def _begin(self, stage: Stage) -> None:
         saved = self._ledger.steps_saved(stage)
-        self._running[stage.id] = _Running(stage, saved)
+        self._running[stage.id] = running = _Running(stage, saved)
+        if self._allowance is not None:
+            self._allowance.begin(stage.id, running.steps_left)
         lengths, seed = stage.trial.timeline.lengths, stage.trial.seed
         epochs = float(lengths.num_epochs)
         self._tell(StageStarted(stage.id, lengths.ratio.text, seed, epochs, stage.num_steps, saved, stage.num_trials))
@@ -120,6 +148,8 @@ class Dispatch:
             elif isinstance(message, Orphaned):
                 self._orphans[message.stage] = message.reason
                 del self._running[message.stage]
+                if self._allowance is not None:
+                    self._allowance.forget(message.stage)
             else:
                 ended.append(message)
         if ended:
@@ -138,6 +168,9 @@ class Dispatch:
 
     def _end(self, ended: Sequence[StageDone]) -> None:
         """All into the journal first, and only then told."""
+        if self._allowance is not None:
+            for done in ended:
+                self._allowance.end(done)
         running = [self._running.pop(done.stage) for done in ended]
         records = [
             record_of(done, self._retries.attempt(done.stage), _reached(done, ran))
@@ -164,13 +197,23 @@ class Dispatch:
         else:
             self._waiting.drop(self._plan.below(stage))
 
-    def _stop_all(self) -> None:
+    def _leave(self, allowance: Allowance) -> None:
+        """What still waits is not trained: it would not fit."""
+        allowance.num_left = num_left = self._waiting.num_trials
+        if num_left:
+            were, they = ("was", "it") if num_left == 1 else ("were", "they")
+            count = f"{num_left} of {len(self._ledger.entries)} trials {were} not begun"
+            self._tell(Noticed(f"{count}: {they} would not fit in what is left of {allowance.text}"))
+
+    def _stop_all(self) -> Generator[None, None, None]:
         """Have every Worker write a checkpoint and stop; who does not in time is interrupted where it is."""
+        self._turn.pass_on(len(self._running))
         self._tell(Noticed("stopping" + (" after a checkpoint" if self._saves else "") + ", again to stop now"))
         self._executor.stop()
         with Stopwatch() as watch:
             while self._running and not self._stop.is_urgent and watch.elapsed_seconds < _SECONDS_TO_SAVE:
                 self._hear()
+                yield
         if self._running:
             self._end([_interrupted(stage) for stage in self._running])
 

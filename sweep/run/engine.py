@@ -99,6 +99,13 @@ def make_executor(engine: Engine, chooses_jobs: bool, devices_per_trial: int = 1
     return LocalExecutor
 
 
+def make_executors_beside() -> MakeExecutor:
+    """What makes the Workers of sweeps that train side by side on this machine, each sweep its own."""
+    from sweep.run.executors.local import LocalExecutor
+
+    return partial(LocalExecutor, beside=[])
+
+
 def _ray_executor() -> type[RayExecutor]:
     try:
         from sweep.run.executors.ray import RayExecutor

@@ -32,5 +32,5 @@ def kept_steps(keep: Keep, stage: Stage, plan: Plan) -> tuple[int, ...]:
 
 def _is_longest(stage: Stage, plan: Plan) -> bool:
     """Whether it is on the way of the longest run, with a plateau that is worth sharing."""
-    is_worth_it = plan.longest.plateau_steps >= plan.loaded.recipe.min_shared_steps
+    is_worth_it = plan.longest.plateau_steps >= plan.min_shared_steps
     return is_worth_it and stage.trial.timeline is plan.longest

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from sweep.errors import MachineError, Outcome, Problem, RecipeError
 from sweep.events import Progress
-from sweep.store.records import Environment, Measurement, PrepareJob, ProbeJob, StageJob
+from sweep.store.records import Environment, Measurement, Measures, PilotJob, PrepareJob, ProbeJob, StageJob
 
 
 class _Message(BaseModel):
@@ -24,7 +24,8 @@ class Prepared(_Message):
     """The answer to a PrepareJob: `environment` is None where there are `problems` (of the machine or its data), or
     `mistakes` (of the recipe, or the code that it names).
 
-    `num_examples` is how many examples the training data has, where the recipe does not tell.
+    `num_examples` is how many examples the training data has, where the recipe does not tell; with `is_made_up` they
+    are random ones, in place of those that are missing.
     """
 
     kind: Literal["prepared"] = "prepared"
@@ -32,6 +33,7 @@ class Prepared(_Message):
     problems: tuple[Problem, ...] = ()
     mistakes: tuple[Problem, ...] = ()
     num_examples: int | None = None
+    is_made_up: bool = False
 
     def raise_any(self) -> Environment:
         """Where it computes.
@@ -50,6 +52,14 @@ class Probed(_Message):
 
     kind: Literal["probed"] = "probed"
     step_seconds: float | None = None
+    reason: str | None = None
+
+
+class Piloted(_Message):
+    """The answer to a PilotJob: what was measured, or the `reason` why nothing was."""
+
+    kind: Literal["piloted"] = "piloted"
+    measures: Measures | None = None
     reason: str | None = None
 
 
@@ -94,9 +104,9 @@ class StopJob(_Message):
     kind: Literal["stop"] = "stop"
 
 
-Message = Prepared | Probed | Progressed | Noted | Orphaned | StageDone
+Message = Prepared | Probed | Piloted | Progressed | Noted | Orphaned | StageDone
 Said = Progressed | Noted | Orphaned | StageDone  # of a Stage
-Job = PrepareJob | ProbeJob | StageJob | StopJob
+Job = PrepareJob | ProbeJob | PilotJob | StageJob | StopJob
 
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 _JOB: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="kind")])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
 
 from sweep.clock import utc_now
 from sweep.errors import MachineError, Problem
 from sweep.events import Listener, Noticed, SweepStarted
 from sweep.plan.stages import Plan
+from sweep.run.allowance import Allowance
 from sweep.run.auto_jobs import choose, counted
 from sweep.run.collect import collect
 from sweep.run.dispatch import Dispatch
@@ -18,6 +19,7 @@ from sweep.run.ledger import Ledger, stage_name
 from sweep.run.provenance import git_commit
 from sweep.run.retries import Retries
 from sweep.run.stop import StopRequest
+from sweep.run.turns import Turn, Turns
 from sweep.store.history import History, read_history
 from sweep.store.identity import check_environment, check_recipe
 from sweep.store.queue import refuse_if_out
@@ -44,9 +46,27 @@ class Session:
     tell: Listener
     attaches: bool = False  # its executor adopts Stages that jobs of a cluster train already
     detach: bool = False  # it leaves once all Stages are handed to one that does
+    allowance: Allowance | None = None  # what its Stages have to fit into
+    chosen_for: str | None = None  # what its Trials were chosen for
+    turn: Turn = field(default_factory=lambda: Turns().join())  # among the sweeps that train beside it
 
     def run(self, stop: StopRequest) -> History:
         """Train what is missing; returns what the journal says then.
+
+        Raises:
+            SweepError: as `looks`.
+        """
+        looks = self.looks(stop)
+        while True:
+            try:
+                next(looks)
+            except StopIteration as done:
+                history: History = done.value
+                return history
+
+    def looks(self, stop: StopRequest) -> Generator[None, None, History]:
+        """The same, a look at what goes on at a time: between two of them, other sweeps have theirs. Before the first
+        one everything is checked and made ready, and nothing is written down yet.
 
         Raises:
             UsageError: the workspace holds another sweep, or results of another set-up.
@@ -73,14 +93,16 @@ class Session:
                 if chosen := environment.precision:
                     self.tell(Noticed(f"amp: auto is {chosen.amp}: {chosen.why}"))
                 environment = environment.model_copy(update={"git_commit": git_commit()})
+                yield
                 ledger.tidy()
                 self._tell_start(ledger)
                 if self.detach:
                     self._hand_out(ledger, executor, environment, stop)
                 else:
-                    self._train(ledger, executor, environment, stop)
+                    yield from self._train(ledger, executor, environment, stop)
         else:
             self._check_code(history)
+            yield
             ledger.tidy()
             self._record_start(ledger, history.last_start.environment, history.last_start.jobs)
         history = read_history(self.workspace.journal)
@@ -121,7 +143,9 @@ class Session:
         records = f"{count} damaged record{'s' if count > 1 else ''} ({self.workspace.journal}:{lines})"
         self.tell(Noticed(f"ignored {records}; {which} runs again"))
 
-    def _train(self, ledger: Ledger, executor: Executor, environment: Environment, stop: StopRequest) -> None:
+    def _train(
+        self, ledger: Ledger, executor: Executor, environment: Environment, stop: StopRequest
+    ) -> Generator[None, None, None]:
         """Train what is planned; what had nothing to begin with is planned once more, from what there is then."""
         retries = Retries(self.num_retries, ledger.history)
         is_command = self.plan.loaded.recipe.kind == "command"  # it saves what it likes
@@ -129,7 +153,10 @@ class Session:
         had: dict[str, str] = {}
         while True:
             self._record_start(ledger, environment, executor.capacity)
-            orphans = Dispatch(executor, ledger.plan, ledger, retries, saves, self.tell, stop).run()
+            dispatch = Dispatch(
+                executor, ledger.plan, ledger, retries, saves, self.tell, stop, self.turn, self.allowance
+            )
+            orphans = yield from dispatch.looks()
             if not orphans or stop.signal_number is not None:
                 return
             if lost := orphans.keys() & had.keys():
@@ -165,8 +192,9 @@ class Session:
             jobs=jobs,
             price=self.price if self.price is not None or last is None else last.price,
             environment=environment,
+            chosen_for=self.chosen_for,
         )
-        news = ("trials", "jobs", "price", "environment")
+        news = ("trials", "jobs", "price", "environment", "chosen_for")
         if last is None or any(getattr(last, field) != getattr(record, field) for field in news):
             ledger.start(record)
 

@@ -27,6 +27,11 @@ class Waiting:
         return len(self._stages)
 
     @property
+    def num_trials(self) -> int:
+        """How many Trials end with those that wait."""
+        return sum(len(stage.ends) for stage in self._stages.values())
+
+    @property
     def ready(self) -> Sequence[str]:
         """The ids of those whose parents are done."""
         return self._ready

@@ -29,6 +29,7 @@ from sweep.run.messages import (
     Message,
     Noted,
     Orphaned,
+    Piloted,
     Prepared,
     Probed,
     Progressed,
@@ -39,7 +40,7 @@ from sweep.run.messages import (
 )
 from sweep.run.ranks import Ranks
 from sweep.store.durable import make_folder, write_own
-from sweep.store.records import Environment, PrepareJob, ProbeJob, StageJob
+from sweep.store.records import Environment, PilotJob, PrepareJob, ProbeJob, StageJob
 from sweep.store.states import StageStates, UnusableState
 from sweep.store.workspace import Workspace
 
@@ -83,12 +84,15 @@ class Worker:
         if (ranks := self._ranks) is not None:
             ranks.stop()
 
-    def do(self, job: PrepareJob | ProbeJob | StageJob) -> None:
+    def do(self, job: PrepareJob | ProbeJob | PilotJob | StageJob) -> None:
         """Do `job`; whatever goes wrong is told, with its traceback in the log."""
         if isinstance(job, ProbeJob):
             self._tell(self._answer_probe(job))
             return
         self._end_probe()
+        if isinstance(job, PilotJob):
+            self._tell(self._try_out(job))
+            return
         self._tell(self._prepare(job) if isinstance(job, PrepareJob) else self._train(job))
 
     def leave(self) -> None:
@@ -149,7 +153,11 @@ class Worker:
         from sweep.train.task import Data, model_problem
 
         data_path = Path(recipe.data_path)
-        problems = DATASETS[recipe.builtin_dataset].problems(data_path)
+        dataset = DATASETS[recipe.builtin_dataset]
+        problems = dataset.problems(data_path)
+        made_up_folder = job.made_up_folder if problems and not dataset.is_open else None
+        if made_up_folder is not None:
+            problems = []
         try:
             device = choose_device(job.device)
             problems += [*precision_problems(recipe, device), *group_problems(recipe, device)]
@@ -161,10 +169,13 @@ class Worker:
             return Prepared(problems=tuple(problems), mistakes=tuple(mistakes))
         self._device = str(device)
         self._image_task = None  # of other data
-        self._data = Data.load(recipe.builtin_dataset, data_path, device)
+        if made_up_folder is not None:
+            self._data = Data.made_up(dataset.name, Path(made_up_folder), device)
+        else:
+            self._data = Data.load(dataset.name, data_path, device)
         self._environment = read_environment(device).model_copy(update={"data_sha256": self._data.sha256})
         self._choose_precision(recipe)
-        return Prepared(environment=self._environment)
+        return Prepared(environment=self._environment, is_made_up=made_up_folder is not None)
 
     def _load_task(self, recipe: Recipe, job: PrepareJob) -> Prepared:
         from sweep.train.device import choose_device, read_environment
@@ -210,6 +221,16 @@ class Worker:
             return Probed(reason=self._what_failed(error)[1])
         finally:
             set_threads(self._prepare_job.threads)
+
+    def _try_out(self, job: PilotJob) -> Piloted:
+        from sweep.train.pilot import try_out
+
+        try:
+            task = self._task(Recipe.model_validate(job.like[0].recipe, strict=False))
+            return Piloted(measures=try_out(job.like, task, job.seconds))
+        except Exception as error:
+            traceback.print_exc()
+            return Piloted(reason=self._what_failed(error)[1])
 
     def _end_probe(self) -> None:
         if self._probe is not None:
@@ -376,14 +397,16 @@ def main(descriptor: int, sweep_pid: int) -> None:
     end_with_parent()
     sys.stdout, sys.stderr = lossy(sys.stdout), lossy(sys.stderr)  # both are the log
     connection = Connection(descriptor)
-    jobs: queue.SimpleQueue[PrepareJob | ProbeJob | StageJob] = queue.SimpleQueue()
+    jobs: queue.SimpleQueue[PrepareJob | ProbeJob | PilotJob | StageJob] = queue.SimpleQueue()
     worker = Worker(lambda message: send(connection, message), sweep_pid)
     threading.Thread(target=_receive, args=(connection, jobs, worker), daemon=True).start()
     while True:
         worker.do(jobs.get())
 
 
-def _receive(connection: Connection, jobs: queue.SimpleQueue[PrepareJob | ProbeJob | StageJob], worker: Worker) -> None:
+def _receive(
+    connection: Connection, jobs: queue.SimpleQueue[PrepareJob | ProbeJob | PilotJob | StageJob], worker: Worker
+) -> None:
     """Hand on jobs. When the parent closes the connection or dies, this process ends at once, even in mid-step."""
     while True:
         try:

@@ -47,7 +47,7 @@ def read_sweep(results: Path, name: str | None) -> tuple[Workspace, History]:
     history = read_history(workspace.journal)
     check_readable(workspace, history)
     if not history.starts:
-        raise no_such_sweep(results, name)
+        raise nothing_trained(name) if history.pilots else no_such_sweep(results, name)
     return workspace, history
 
 
@@ -65,6 +65,11 @@ def no_such_sweep(results: Path, name: str) -> UsageError:
     """What to raise where there is none called `name`: it says which there are."""
     known = ", ".join(workspace.name for workspace in list_workspaces(results)) or "none"
     return UsageError(Problem(f"there is no sweep {name!r} in {results}", where="SWEEP", fix=f"there: {known}"))
+
+
+def nothing_trained(name: str) -> UsageError:
+    """What to raise where there is no more than an estimate."""
+    return UsageError(Problem(f"{name!r} was estimated, and nothing of it is trained yet", "SWEEP", fix="sweep run"))
 
 
 def _newest(results: Path) -> tuple[Workspace, History]:
@@ -90,7 +95,7 @@ def _summary(workspace: Workspace) -> SweepSummary:
     except MachineError as error:
         history, problem = History((), {}, ()), error.problems[0].message
     if not history.starts and problem is None:
-        problem = "damaged"
+        problem = "estimated only" if history.pilots and not history.damaged_lines else "damaged"
     outcomes = [result.outcome for result in history.results]
     start = history.last_start
     return SweepSummary(

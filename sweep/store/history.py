@@ -17,6 +17,7 @@ from sweep.store.records import (
     Environment,
     Evaluations,
     Measurement,
+    PilotRecord,
     SecondsSource,
     StageRecord,
     StartRecord,
@@ -77,6 +78,7 @@ class History:
     attempts: list[StageRecord] = field(default_factory=list)  # every record of a Stage, those that do not count too
     mixed: dict[str, tuple[str, ...]] = field(default_factory=dict)  # Stages of another set-up, and what differed
     damaged_stages: frozenset[str] = frozenset()  # those of damaged records, as far as they can be read
+    pilots: tuple[PilotRecord, ...] = ()
 
     @property
     def first_start(self) -> StartRecord | None:
@@ -266,9 +268,10 @@ class History:
         return {key: fmean(known) for key, known in seconds.items()}
 
     def _truncated_quality(self, result: TrialResult) -> float | None:
-        """What stopping the same seed's baseline early would have given; it has a meaning only below the baseline."""
+        """What stopping the same seed's baseline early would have given; it has a meaning only below the baseline, and
+        none in a cyclic run, which is stopped early itself."""
         entry = result.entry
-        if result.outcome is not Outcome.FINISHED or Fraction(entry.realised) >= 1:
+        if result.outcome is not Outcome.FINISHED or Fraction(entry.realised) >= 1 or entry.method == "cyclic":
             return None
         return self._baseline_curves.get((entry.method, entry.seed), {}).get(entry.num_steps)
 
@@ -312,7 +315,8 @@ def history_of(whole: Replay) -> History:
     """What the records of a journal say."""
     starts = tuple(record for record in whole.records if isinstance(record, StartRecord))
     mixed, damaged_stages = mixed_stages(whole.records), frozenset(whole.damaged_stages)
-    history = History(starts, {}, whole.damaged_lines, mixed=mixed, damaged_stages=damaged_stages)
+    pilots = tuple(record for record in whole.records if isinstance(record, PilotRecord))
+    history = History(starts, {}, whole.damaged_lines, mixed=mixed, damaged_stages=damaged_stages, pilots=pilots)
     for record in whole.records:
         if isinstance(record, StageRecord):
             history.add(record)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from sweep.errors import Outcome, Problem, UsageError
-from sweep.store.records import Environment, StageRecord, StartRecord
+from sweep.store.records import Environment, PilotRecord, Record, StageRecord, StartRecord
 
 if TYPE_CHECKING:  # a report, which reads no recipe, starts faster without it
     from sweep.recipe.schema import Recipe
@@ -55,7 +55,7 @@ def check_environment(
     return changes
 
 
-def mixed_stages(records: Iterable[StartRecord | StageRecord]) -> dict[str, tuple[str, ...]]:
+def mixed_stages(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
     """The finished Stages that were not wholly trained on the set-up of the sweep's first run, with what differed.
 
     A checkpoint does not say where it was written: a Stage that went on from one may have every difference so far.
@@ -69,6 +69,8 @@ def mixed_stages(records: Iterable[StartRecord | StageRecord]) -> dict[str, tupl
             if changes := set_up_changes(first, record.environment):
                 for stage in {stage for entry in record.trials for stage in entry.stages}:
                     so_far.setdefault(stage, []).extend(changes)
+        elif isinstance(record, PilotRecord):
+            continue
         elif record.outcome is Outcome.FINISHED and record.stage not in found and first is not None:
             own = set_up_changes(first, record.environment or first)
             before = [change for stage in _went_on_from(record) for change in so_far.get(stage, ())]

@@ -19,9 +19,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from sweep.errors import MachineError, Problem
 from sweep.store.durable import append_lines, read_file, write_bytes
-from sweep.store.records import FORMAT, Record, StageRecord, StartRecord
+from sweep.store.records import FORMAT, AnyRecord, Record
 
-_RECORD: TypeAdapter[StartRecord | StageRecord] = TypeAdapter(Record)
+_RECORD: TypeAdapter[Record] = TypeAdapter(AnyRecord)
 _CHECKSUM_CHARS = 16
 # Not compiled here: only damaged lines need them.
 _STAGE = rb'"kind":"stage".{0,40}"stage":"([0-9a-f]{16})"'
@@ -39,12 +39,12 @@ class Replay:
     `damaged_stages` are the Stages whose ids can still be read in these.
     """
 
-    records: tuple[StartRecord | StageRecord, ...]
+    records: tuple[Record, ...]
     damaged_lines: tuple[int, ...]
     damaged_stages: tuple[str, ...] = ()
 
 
-def append(path: Path, *records: StartRecord | StageRecord) -> None:
+def append(path: Path, *records: Record) -> None:
     """Write `records` down for good: all of them, or none.
 
     Raises:
@@ -53,7 +53,7 @@ def append(path: Path, *records: StartRecord | StageRecord) -> None:
     append_lines(path, *map(line_of, records))
 
 
-def write(path: Path, records: Iterable[StartRecord | StageRecord]) -> None:
+def write(path: Path, records: Iterable[Record]) -> None:
     """Make `path` a journal of `records`: of all of them, or it is what it was before.
 
     Raises:
@@ -62,7 +62,7 @@ def write(path: Path, records: Iterable[StartRecord | StageRecord]) -> None:
     write_bytes(path, *(line_of(record) + b"\n" for record in records))
 
 
-def line_of(record: StartRecord | StageRecord) -> bytes:
+def line_of(record: Record) -> bytes:
     """A record as a journal's line, without the newline."""
     body = record.model_dump_json().encode()
     return _checksum(body) + b" " + body
@@ -98,7 +98,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def _replayed(lines: list[bytes], path: Path) -> Replay:
-    records: list[StartRecord | StageRecord] = []
+    records: list[Record] = []
     damaged: list[int] = []
     stages: list[str] = []
     for number, line in enumerate(lines, start=1):
@@ -112,13 +112,13 @@ def _replayed(lines: list[bytes], path: Path) -> Replay:
     return Replay(tuple(records), tuple(damaged), tuple(stages))
 
 
-def _joined(line: bytes, where: str) -> list[StartRecord | StageRecord]:
+def _joined(line: bytes, where: str) -> list[Record]:
     """The whole records of a damaged line: where a newline was altered, two lines are joined by the byte it became."""
     found = (_parse(part, where) or _parse(part[:-1], where) for part in re.split(_RECORD_START, line))
     return [record for record in found if record is not None]
 
 
-def _parse(line: bytes, where: str) -> StartRecord | StageRecord | None:
+def _parse(line: bytes, where: str) -> Record | None:
     checksum, _, body = line.partition(b" ")
     if _checksum(body) != checksum:
         return None

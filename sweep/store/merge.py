@@ -17,15 +17,15 @@ from pathlib import Path
 
 from sweep.errors import Complaints, MachineError, Outcome, Problem, UsageError
 from sweep.recipe.schema import differences
-from sweep.store.catalogue import check_readable, no_such_sweep
+from sweep.store.catalogue import check_readable, no_such_sweep, nothing_trained
 from sweep.store.history import History, TrialResult, history_of
 from sweep.store.identity import set_up_changes, set_up_text
 from sweep.store.journal import Replay, replay, write
 from sweep.store.queue import Outbox, refuse_if_out
-from sweep.store.records import FORMAT, StageRecord, StartRecord, TrialEntry
+from sweep.store.records import FORMAT, PilotRecord, Record, StageRecord, StartRecord, TrialEntry
 from sweep.store.workspace import Workspace, open_workspace, open_writable
 
-Records = Sequence[StartRecord | StageRecord]
+Records = Sequence[Record]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Part:
 
     name: str
     workspace: Workspace
-    records: tuple[StartRecord | StageRecord, ...]
+    records: tuple[Record, ...]
     history: History
 
     @property
@@ -109,9 +109,9 @@ def merge_sweeps(results: Path, names: Sequence[str], name: str) -> Merged:
     return Merged(target, history, parts, _counted(history, merged), _disagreements(parts))
 
 
-def merge_records(sweeps: Sequence[Records]) -> list[list[StartRecord | StageRecord]]:
+def merge_records(sweeps: Sequence[Records]) -> list[list[Record]]:
     """The records of each sweep as they stand in the journal of all, one sweep after the other."""
-    merged: list[list[StartRecord | StageRecord]] = []
+    merged: list[list[Record]] = []
     taken: set[str] = set()
     for records in sweeps:
         own = _stages(records)
@@ -134,7 +134,9 @@ def _stages(records: Records) -> set[str]:
     }
 
 
-def _renamed(record: StartRecord | StageRecord, suffix: str) -> StartRecord | StageRecord:
+def _renamed(record: Record, suffix: str) -> Record:
+    if isinstance(record, PilotRecord):
+        return record.model_copy(update={"format": FORMAT})
     if isinstance(record, StartRecord):
         trials = (
             entry.model_copy(update={"stages": tuple(stage + suffix for stage in entry.stages)})
@@ -178,6 +180,8 @@ def _read(results: Path, name: str) -> Part:
     whole = replay(workspace.journal)
     history = history_of(whole)
     check_readable(workspace, history)
+    if history.pilots and not history.starts:
+        raise nothing_trained(name)
     if not history.starts:
         raise _no_sweep(name) if is_path else _elsewhere(name) or no_such_sweep(results, name)
     return Part(name, workspace, whole.records, history)

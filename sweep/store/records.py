@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from sweep.errors import Outcome
 from sweep.recipe.duration import Ratio
 
-FORMAT = 6
+FORMAT = 7
 
 
 def _check_ratio(text: str) -> str:
@@ -35,6 +35,16 @@ _Seconds = Annotated[float, Field(ge=0, le=1e12)]  # 30,000 years: sums and squa
 _Joules = Annotated[float, Field(gt=0, le=1e18)]  # more than a counter of 64 bits of millijoules can hold
 
 SecondsSource = Literal["measured", "metric", "wall"]
+
+
+def _check_interval(ends: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not ends[0] <= ends[1] <= ends[2]:
+        raise ValueError("an interval is (low, value, high)")
+    return ends
+
+
+# (low, value, high): 95 %.
+SecondsInterval = Annotated[tuple[_Seconds, _Seconds, _Seconds], AfterValidator(_check_interval)]
 
 
 class _Frozen(BaseModel):
@@ -108,7 +118,8 @@ class TrialEntry(_Frozen):
 class StartRecord(_Frozen):
     """One call of `sweep run` that had something new to say.
 
-    `jobs` is how many Stages are trained at a time; `price` is dollars for an hour of one device.
+    `jobs` is how many Stages are trained at a time; `price` is dollars for an hour of one device. `chosen_for` is the
+    budget that the trials were chosen for, and what else was asked for; None where they were asked for themselves.
     """
 
     kind: Literal["start"] = "start"
@@ -122,6 +133,7 @@ class StartRecord(_Frozen):
     jobs: int = 1
     price: _Price | None
     environment: Environment
+    chosen_for: str | None = None
 
 
 class Evaluations(_Frozen):
@@ -218,7 +230,37 @@ class StageRecord(_Frozen):
         return self
 
 
-Record = Annotated[StartRecord | StageRecord, Field(discriminator="kind")]
+class PilotRecord(_Frozen):
+    """What trying a recipe out has measured: steps of its training, that count for nothing, on `environment`.
+
+    `step` is the mean of `num_steps` of them, taken in bursts, of which 95 in 100 lie within `spread` of it;
+    `evaluation` is one evaluation, `stage` what a Stage takes beside both, `worker` what a Worker takes until it can
+    train. `peak_bytes` of `total_bytes` is the memory that was held. What the steps depend on beside the recipe's
+    fingerprint is how many `workers` make their data; with `is_made_up` it was not there, and random examples of its
+    shape served. `varying` are the scheduled values that make some steps take longer than others: then `step` is the
+    mean over a whole run.
+    """
+
+    kind: Literal["pilot"] = "pilot"
+    format: int = FORMAT
+    made_at: str
+    fingerprint: str
+    workers: int | None
+    environment: Environment
+    num_steps: Annotated[int, Field(ge=1, lt=1 << 63)]
+    step: SecondsInterval
+    evaluation: SecondsInterval
+    stage: SecondsInterval
+    worker: SecondsInterval
+    spread: Annotated[float, Field(ge=0, le=1e12)]
+    peak_bytes: _Count
+    total_bytes: _Count
+    is_made_up: bool = False
+    varying: tuple[str, ...] = ()
+
+
+Record = StartRecord | StageRecord | PilotRecord
+AnyRecord = Annotated[Record, Field(discriminator="kind")]
 
 
 class PrepareJob(_Frozen):
@@ -227,7 +269,8 @@ class PrepareJob(_Frozen):
 
     `checkpoint_every` is seconds of training; None: none are written. `stall_timeout` is the seconds after which a
     command hangs that gives no sign of life; None: it never does. `folders` are where the module of a task is looked
-    for, before what is installed. With `shares_device` other Workers may compute on the same one.
+    for, before what is installed. With `shares_device` other Workers may compute on the same one. With a
+    `made_up_folder` a known dataset that is missing is made up in its shape, its files there.
     """
 
     kind: Literal["prepare"] = "prepare"
@@ -239,6 +282,7 @@ class PrepareJob(_Frozen):
     folders: tuple[str, ...] = ()
     stall_timeout: float | None = None
     shares_device: bool = False
+    made_up_folder: str | None = None
 
 
 class KeptState(_Frozen):
@@ -291,6 +335,37 @@ class ProbeJob(_Frozen):
     like: StageJob
     seconds: float
     threads: int | None = None
+
+
+class PilotJob(_Frozen):
+    """How a recipe trains here: steps of each of the Stages `like` these, one after the other, are trained for about
+    `seconds` in all, and an evaluation is made. All of it counts for nothing."""
+
+    kind: Literal["try"] = "try"
+    like: Annotated[tuple[StageJob, ...], Field(min_length=1)]
+    seconds: float
+
+
+class Bursts(_Frozen):
+    """What a step took, burst by burst, each the mean of `num_steps`."""
+
+    num_steps: int
+    step_seconds: tuple[float, ...]
+
+
+class Measures(_Frozen):
+    """What trying a recipe out has measured: the bursts of steps of each Stage that was asked for; the seconds of one
+    evaluation, as often as there was time for one; of the first Stage's start-up and of a later one's; and of what
+    comes at its end. With `is_extrapolated` no evaluation was seen to its end."""
+
+    bursts: tuple[Bursts, ...]
+    evaluation_seconds: tuple[float, ...]
+    is_extrapolated: bool
+    first_startup_seconds: float
+    startup_seconds: float
+    ending_seconds: float
+    peak_bytes: int
+    total_bytes: int
 
 
 def encode_rates(rates: NDArray[np.float64]) -> str:

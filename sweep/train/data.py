@@ -55,6 +55,9 @@ class Source(Protocol):
         """A batch as large as any that is trained; what is in it does not matter."""
         ...
 
+    @property
+    def num_evaluation_batches(self) -> int: ...
+
     def evaluation_batches(self) -> Iterator[Batch]:
         """Every evaluation image once, in the order of the dataset. Draws from no generator."""
         ...
@@ -211,6 +214,11 @@ class MemorySource:
         """As a Source does."""
         examples = torch.arange(min(self._recipe.batch_size, num_examples), device=self.device)
         return self.batch(examples, self.draws(seed, 0))
+
+    @property
+    def num_evaluation_batches(self) -> int:
+        """As a Source does."""
+        return -(-len(self._evaluation) // _EVAL_BATCH_SIZE)
 
     def evaluation_batches(self) -> Iterator[Batch]:
         """As a Source does."""

@@ -69,6 +69,12 @@ def _files(root: Path, listed: Listed) -> ImageFiles:
     return ImageFiles(root, paths, np.array([number for _, number in listed], dtype=np.int64))
 
 
+def repeated(dataset: Dataset, folder: Path, names: list[str], num_images: int) -> ImageFiles:
+    """So many images that are these files of `folder`, over and over, of each class as many."""
+    numbers = np.arange(num_images)
+    return ImageFiles(folder, np.array(names, dtype=np.bytes_)[numbers % len(names)], numbers % dataset.classes)
+
+
 @dataclass(frozen=True)
 class _FileDecoder:
     """The image as (3, height, width) uint8, and its label."""
@@ -166,6 +172,11 @@ class FolderSource:
         pixels = torch.randint(256, (size, self._dataset.shape[0], side, side), dtype=torch.uint8, generator=noise)
         labels = torch.arange(size) % self._dataset.classes
         return self._normaliser(pixels.to(self._device)), labels.to(self._device)
+
+    @property
+    def num_evaluation_batches(self) -> int:
+        """As a Source does."""
+        return -(-len(self._evaluation) // self._recipe.batch_size)
 
     def evaluation_batches(self) -> Iterator[Batch]:
         """As a Source does."""

@@ -24,8 +24,13 @@ def out_of_memory(error: BaseException, device: str) -> str | None:
     if _is_of_the_device(error) and device.startswith(("cuda", "mps")):
         return _text(*_device_bytes(device))
     if is_out_of_memory(error):
-        return _text(host_memory.peak_bytes(), host_memory.total_bytes())
+        return _text(*_host_bytes())
     return None
+
+
+def peak_and_total_bytes(device: str) -> tuple[int, int]:
+    """The most that this process has held at a time where it computes, and what there is of that."""
+    return _device_bytes(device) if device.startswith(("cuda", "mps")) else _host_bytes()
 
 
 def _is_of_the_host(error: BaseException) -> bool:
@@ -36,6 +41,10 @@ def _is_of_the_device(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _ON_THE_DEVICE)
+
+
+def _host_bytes() -> tuple[int, int]:
+    return host_memory.peak_bytes(), host_memory.total_bytes()
 
 
 def _device_bytes(device: str) -> tuple[int, int]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from sweep.clock import Stopwatch
 from sweep.store.records import StageJob
 from sweep.train.device import synchronize
 from sweep.train.generators import set_aside
-from sweep.train.loop import start_stage, train_steps
+from sweep.train.loop import start_stage, train_steps, weights_sha256
 from sweep.train.trainable import Trainable
 
 
@@ -35,6 +35,26 @@ class Probe:
                     num_steps += 1
                 synchronize(self._device)
         return watch.seconds / num_steps
+
+    def burst(self, num_steps: int) -> float:
+        """Train so many steps, one at least: the mean seconds of a step, the waiting for data included."""
+        with set_aside(self._device):
+            synchronize(self._device)
+            with Stopwatch() as watch:
+                for _ in range(num_steps):
+                    next(self._steps)
+                synchronize(self._device)
+        return watch.seconds / num_steps
+
+    def evaluate(self, note_progress: Callable[[], None] = lambda: None) -> None:
+        """Evaluate the network as it is now, on all evaluation examples; `note_progress` hears of every batch."""
+        with set_aside(self._device):
+            self._run.learner.evaluate(self._run.judged, note_progress)
+            synchronize(self._device)
+
+    def read_weights(self) -> None:
+        """What a Stage does at its end: its weights are hashed."""
+        weights_sha256(self._run.judged)
 
     def close(self) -> None:
         """Give up whatever is under way."""

@@ -54,6 +54,24 @@ class Data:
             )
         return cls(dataset, train, evaluation, device)
 
+    @classmethod
+    def made_up(cls, name: str, folder: Path, device: torch.device) -> Data:
+        """Random images in place of a known dataset's; those of files are written to `folder`."""
+        from sweep.train.made_up import made_up_images, write_files
+
+        dataset = DATASETS[name]
+        assert dataset.num_train is not None
+        assert dataset.num_eval is not None
+        parts = dataset.num_train, dataset.num_eval
+        if not dataset.image_files:
+            train, evaluation = (made_up_images(dataset, number, device) for number in parts)
+            return cls(dataset, train, evaluation, device)
+        from sweep.train.folder import repeated
+
+        names = write_files(folder)
+        files, others = (repeated(dataset, folder, names, number) for number in parts)
+        return cls(dataset, files, others, device)
+
     @property
     def sha256(self) -> str | None:
         """What tells the images of a user's folders from others; the published datasets are checked by other means."""
@@ -150,6 +168,11 @@ class ImageTask:
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+
+    @property
+    def num_evaluation_batches(self) -> int:
+        """As a Trainable does."""
+        return self.source.num_evaluation_batches
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, note_progress: Callable[[], None] = lambda: None) -> dict[str, float]:

@@ -57,6 +57,11 @@ class Trainable(Protocol):
         """The mean loss of a batch, a scalar."""
         ...
 
+    @property
+    def num_evaluation_batches(self) -> int | None:
+        """How many batches an evaluation takes; None where that is not known beforehand."""
+        ...
+
     def evaluate(self, model: nn.Module, note_progress: Callable[[], None]) -> dict[str, float]:
         """What the model is worth on all evaluation examples, by name; always "loss", which need not be finite.
 

@@ -100,6 +100,11 @@ class UserTask:
         """As a Trainable does."""
         return self.task.loss(outputs, targets)
 
+    @property
+    def num_evaluation_batches(self) -> int | None:
+        """As a Trainable does: of loaders it is not known."""
+        return -(-self.evaluation.num_examples // self.recipe.batch_size) or None
+
     @torch.no_grad()  # not inference_mode: a Dataset may keep what it has made here for the training
     def evaluate(self, model: nn.Module, note_progress: Callable[[], None] = lambda: None) -> dict[str, float]:
         """As a Trainable does: loss and metrics, each the mean over its batches, weighted by their examples.

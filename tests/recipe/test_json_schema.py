@@ -76,7 +76,7 @@ def test_a_key_that_names_one_of_a_list_has_the_list():
     lists = LISTS
     assert lists["dataset"] == list(DATASETS)
     assert lists["lr_scheduler"] == list(SCHEDULES)
-    assert lists["method"] == ["epochs", "steps", "samples", "subset"]
+    assert lists["method"] == ["epochs", "steps", "samples", "subset", "cyclic"]
     assert {"model", "opt", "lr_interval", "lr_warmup_method", "lr_step_origin", "lr_cooldown_shape"} < lists.keys()
 
 

@@ -70,7 +70,7 @@ def problems(load):
         ("epochs: 0", "epochs: must be above zero"),
         ("epochs: 1.5", "epochs: the baseline trains whole epochs"),
         ("epochs: 0.5dur", "epochs: the baseline's length cannot be a fraction"),
-        ("epochs: 500ba", "epochs: a length in steps scales only with `method: steps`"),
+        ("epochs: 500ba", "epochs: a length in steps scales only with `method: steps`, or `cyclic`"),
         ("epochs: -3", "epochs: '-3' is not a duration"),
         ("epochs:", "epochs: 'None' is not a duration"),
         ("epochs: 1:30", "epochs: '1:30' is not a duration"),
@@ -96,7 +96,7 @@ def problems(load):
         ("workers: -1", "workers: should be greater than or equal to 0"),
         ("stem: smal", "did you mean 'small'?"),
         ("stem: small", "stem: small is not defined for small_cnn, only for ResNet, ResNeXt, Wide ResNet and DenseNet"),
-        ("method: half", "method: should be 'epochs', 'steps', 'samples' or 'subset', not 'half'"),
+        ("method: half", "method: should be 'epochs', 'steps', 'samples', 'subset' or 'cyclic', not 'half'"),
     ],
 )
 def test_a_mistake_is_named_with_file_line_and_key(problems, line, words):

@@ -78,6 +78,15 @@ def test_curves_that_cross_are_valid(spread: Sequence[float]) -> None:
     assert (told["by_cost"][0]["simultaneous_ci95"] is None) == (spread == (0.0,))
 
 
+def test_who_leads_where_is_told_with_the_interval_of_the_crossing() -> None:
+    first, second = document_of(contender("a", spread=SEEDS), contender("b", (0.70, 0.86, 0.92), SEEDS))["leads"]
+    assert [(lead["best"], lead["is_sure"]) for lead in (first, second)] == [("a", True), ("b", True)]
+    assert first["from_seconds"] == {"value": pytest.approx(50), "low": None, "high": None}
+    assert first["to_seconds"] == second["from_seconds"]["value"]
+    assert second["from_seconds"]["low"] < second["from_seconds"]["value"] < second["from_seconds"]["high"]
+    assert document_of(contender("a"), contender("b"))["leads"][0]["is_sure"] is None
+
+
 @pytest.mark.parametrize(
     ("new", "key"),
     [

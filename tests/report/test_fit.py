@@ -123,6 +123,11 @@ def test_below_three_ratios_it_refuses_with_the_reason(ratios: list[float]) -> N
         fit_curve(np.array(ratios), np.full(len(ratios), 0.9))
 
 
+def test_a_run_of_no_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="a run of no length is on no curve"):
+        fit_curve(np.array([0.0, 0.5, 1.0]), np.full(3, 0.9))
+
+
 def test_where_accuracy_declines_the_curve_is_flat() -> None:
     fit = fit_curve(RATIOS, np.array([0.95, 0.94, 0.93, 0.92, 0.91]))
     assert fit.scale == 0

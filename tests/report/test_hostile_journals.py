@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from histories import a_start, a_trial, ended, finished
+from histories import a_pilot, a_start, a_trial, ended, finished
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tables import table_of
@@ -21,6 +21,7 @@ from sweep.report.gate import Gate
 from sweep.report.grid import draw
 from sweep.report.listing import sweeps_grid
 from sweep.report.markup import to_markdown
+from sweep.report.next_view import next_grid
 from sweep.report.screen import Screen
 from sweep.store.catalogue import list_sweeps, read_sweep
 from sweep.store.journal import _checksum, replay
@@ -28,7 +29,10 @@ from sweep.store.journal import _checksum, replay
 HALF, WHOLE, TWICE = a_trial("0.5"), a_trial("1.0"), a_trial("2.0")
 RECORDS = [
     json.loads(record.model_dump_json())
-    for record in (a_start([HALF, WHOLE, TWICE]), finished(HALF), ended(TWICE), finished(WHOLE, curve={100: 0.5}))
+    for record in (
+        *(a_start([HALF, WHOLE, TWICE]), finished(HALF), ended(TWICE), finished(WHOLE, curve={100: 0.5})),
+        a_pilot(),
+    )
 ]
 GONE = object()
 WRONG = [
@@ -37,13 +41,13 @@ WRONG = [
 ]
 
 
-def places(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of everything in a record but for the recipe, which is shown and never computed with."""
+def places(value: Any, above: tuple[Any, ...] = (), but: tuple[str, ...] = ("recipe",)) -> list[tuple[Any, ...]]:
+    """The path of everything in a record but for the recipe, which a report shows and never computes with."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     found = []
     for key, below in pairs:
-        if key != "recipe":
-            found += [(*above, key), *places(below, (*above, key))]
+        if key not in but:
+            found += [(*above, key), *places(below, (*above, key), but)]
     return found
 
 
@@ -117,3 +121,39 @@ def test_a_record_that_cannot_be_computed_with_is_a_damaged_one(tmp_path: Path, 
             look_at(tmp_path)
     else:
         look_at(tmp_path)
+
+
+# What `sweep next` reads: lengths and seeds enough, and the recipe too.
+ENOUGH = [a_trial(ratio, seed) for ratio in ("0.25", "0.5", "1.0") for seed in range(2)]
+ENOUGH_RECORDS = [
+    json.loads(record.model_dump_json())
+    for record in (
+        a_start(ENOUGH),
+        *(finished(trial, 0.9 - 0.05 / (1 + trial.num_steps) + 0.001 * trial.seed) for trial in ENOUGH),
+    )
+]
+
+
+def look_ahead_at(results: Path) -> None:
+    workspace, history = read_sweep(results, "smoke")
+    draw(next_grid(Findings.of_history(history), history, workspace), Screen(file=StringIO()))
+
+
+def test_the_journal_for_what_is_next_is_whole(tmp_path: Path) -> None:
+    write(tmp_path / "smoke", ENOUGH_RECORDS)
+    look_ahead_at(tmp_path)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@given(
+    st.lists(st.tuples(st.sampled_from(places(ENOUGH_RECORDS, but=())), st.sampled_from(WRONG)), min_size=1, max_size=2)
+)
+def test_of_a_journal_of_wrong_facts_what_is_next_is_shown_or_refused(
+    tmp_path: Path, changes: list[tuple[Any, Any]]
+) -> None:
+    records = json.loads(json.dumps(ENOUGH_RECORDS))
+    for place, value in changes:
+        put(records, place, value)
+    write(tmp_path / "smoke", records)
+    with contextlib.suppress(SweepError):
+        look_ahead_at(tmp_path)

@@ -7,7 +7,7 @@ import pytest
 
 from sweep.errors import Outcome
 from sweep.events import Event, Noticed, Progress, StageEnded, StageStarted, SweepEnded, SweepStarted, TrialEnded
-from sweep.report.live import BarView, JsonView, LineView, SilentView, View, make_view
+from sweep.report.live import BarView, BarViews, JsonView, LineView, PlainViews, SilentView, View, make_view, make_views
 from sweep.report.screen import Screen
 
 HOSTILE = "x[/y] [bold]\x1b[31m\nb\r\u202e\x9b"
@@ -264,3 +264,76 @@ def test_the_bars_are_gone_after_an_error() -> None:
         view(EVENTS[0])
         _ = 1 / 0
     assert view._live.is_started is False
+
+
+# Sweeps that train side by side.
+
+OTHERS: list[Event] = [
+    SweepStarted("theirs", 2, 0, 200),
+    Noticed("warning: of theirs"),
+    StageStarted("a", "0.25", 7, 10.0, 100),
+    TrialEnded("0.25", 7, Outcome.FINISHED, None, 4.5, 0.8),
+]
+
+
+def test_lines_of_several_sweeps_name_their_own() -> None:
+    screen, text = a_screen(40, terminal=False)
+    with make_views(screen, quiet=False) as views:
+        mine, theirs = views.of("mine"), views.of("theirs")
+        for one, other in zip(EVENTS[:6], [*OTHERS, *OTHERS[3:] * 2], strict=True):
+            mine(one)
+            theirs(other)
+    assert text.getvalue().splitlines()[:4] == [
+        "mine: 3 trials, 1 of them done, 300 steps to train",
+        "theirs: 2 trials, 200 steps to train",
+        "theirs: warning: of theirs",
+        "theirs: ratio 0.25, seed 7: finished, 4.50 s, accuracy 80.00 %",
+    ]
+    assert "mine: ratio 0.5, seed 0: finished, 12.3 s, accuracy 90.00 %" in text.getvalue()
+
+
+def test_rows_of_several_sweeps_have_one_head_and_each_has_its_bars() -> None:
+    screen, text = a_screen()
+    views = make_views(screen, quiet=False)
+    assert isinstance(views, BarViews)
+    mine, theirs = views.of("mine"), views.of("theirs")
+    for event in EVENTS[:7]:
+        mine(event)
+    for event in OTHERS:
+        theirs(event)
+    assert [line.rstrip() for line in text.getvalue().splitlines()] == [
+        "mine: 3 trials, 1 of them done, 300 steps to train",
+        "sweep      ratio  seed  train time  accuracy",
+        "mine         0.5     0      12.3 s   90.00 %",
+        "theirs: 2 trials, 200 steps to train",
+        "theirs: warning: of theirs",
+        "theirs      0.25     7      4.50 s   80.00 %",
+    ]
+    text.seek(0)
+    text.truncate()
+    screen.print(views.draw())
+    bars = text.getvalue().splitlines()
+    assert [line.split()[0] for line in bars] == ["mine", "1.0", "theirs", "0.25"]
+
+
+def test_the_bars_of_several_sweeps_are_drawn_while_the_block_runs() -> None:
+    views = BarViews(a_screen()[0])
+    with suppress(ZeroDivisionError), views:
+        views.of("mine")(EVENTS[0])
+        assert views._live.is_started
+        _ = 1 / 0
+    assert not views._live.is_started
+
+
+def test_what_suits_the_screen_is_chosen_for_several_sweeps_too() -> None:
+    def chosen(quiet: bool = False, terminal: bool = True) -> type[object]:
+        return type(make_views(a_screen(terminal=terminal)[0], quiet=quiet).of("mine"))
+
+    assert (chosen(), chosen(terminal=False), chosen(quiet=True)) == (BarView, LineView, SilentView)
+
+
+def test_the_json_of_several_sweeps_names_their_own() -> None:
+    screen, text = a_screen(terminal=False)
+    with PlainViews(lambda sweep: JsonView(screen, sweep)) as views:
+        views.of("mine")(OTHERS[1])
+    assert json.loads(text.getvalue()) == {"event": "noticed", "sweep": "mine", "text": "warning: of theirs"}

@@ -10,8 +10,9 @@ import typer.main
 from histories import RECIPE, a_start, a_trial, finished
 
 from sweep.api import plan_sweep
+from sweep.plan.stages import Plan
 from sweep.recipe.library import load_recipe
-from sweep.report.reproduce import commands, recipe_file
+from sweep.report.reproduce import commands, recipe_file, trial_commands
 from sweep.request import SweepRequest
 from sweep.store.history import History
 from sweep.store.records import TrialEntry
@@ -19,8 +20,8 @@ from sweep.store.records import TrialEntry
 Maker = Callable[..., History]
 
 
-def planned(command: str, folder: Path) -> list[tuple[str, str, int]]:
-    """Method, ratio and seed of each trial that a command would train."""
+def plan_of(command: str, folder: Path) -> Plan:
+    """What a command would train; `folder` has the recipes and the results."""
     import cli
 
     words = shlex.split(command)
@@ -29,10 +30,15 @@ def planned(command: str, folder: Path) -> list[tuple[str, str, int]]:
     given = run.make_context("run", words[2:]).params
     known = {field.name for field in fields(SweepRequest)}
     asked = {name: value for name, value in given.items() if name in known}
-    recipe = asked["recipe"]
+    [recipe] = asked["recipe"]
     place = str(folder / recipe) if recipe.endswith(".yaml") else recipe
     settings = tuple(asked["settings"] or ())
-    plan = plan_sweep(SweepRequest(**asked | {"recipe": place, "settings": settings, "results": folder}))
+    return plan_sweep(SweepRequest(**asked | {"recipe": place, "settings": settings, "results": folder}))
+
+
+def planned(command: str, folder: Path) -> list[tuple[str, str, int]]:
+    """Method, ratio and seed of each trial that a command would train."""
+    plan = plan_of(command, folder)
     return [(trial.timeline.recipe.method, trial.timeline.lengths.ratio.text, trial.seed) for trial in plan.trials]
 
 
@@ -102,3 +108,46 @@ def test_threads_and_jobs_are_those_of_the_sweep(history_of: Maker) -> None:
     environment = start.environment.model_copy(update={"threads": 3, "device_kind": "cuda"})
     [command] = commands(history_of(start.model_copy(update={"environment": environment})))
     assert "--jobs 2 --threads 3 --device cuda" in command
+
+
+# Further trials of a sweep that is there.
+
+
+@pytest.mark.parametrize("trials", SWEEPS.values(), ids=SWEEPS)
+def test_further_trials_are_trained_and_no_other(history_of: Maker, tmp_path: Path, trials: list[TrialEntry]) -> None:
+    history = history_of(a_start([a_trial("1.0")]))
+    (tmp_path / "mine.yaml").write_text(recipe_file(history)[1])
+    found = trial_commands(history, trials, "mine", Path("results"))
+    assert sorted(trial for command in found for trial in planned(command, tmp_path)) == keys(trials)
+
+
+def test_a_shipped_recipe_whose_keys_were_changed_is_the_same_one_with_further_trials(
+    history_of: Maker, tmp_path: Path
+) -> None:
+    changes = {"label_smoothing": 0.1, "lr_scheduler": "multisteplr", "lr_milestones": ["4ep", "6ep"], "amp": "bf16"}
+    settings = tuple(f"{key}={value}" for key, value in changes.items() if key != "lr_milestones")
+    asked = SweepRequest("smoke", settings=(*settings, "lr_milestones=[4, 6]"), results=tmp_path)
+    recipe = plan_sweep(asked).loaded.recipe
+    start = a_start([a_trial("1.0")], recipe_name="smoke", recipe=recipe.model_dump(mode="json"))
+    history = history_of(start.model_copy(update={"fingerprint": recipe.fingerprint}))
+    [command] = trial_commands(history, [a_trial("0.5", 3)], "smoke", Path("results"))
+    plan = plan_of(command, tmp_path)
+    assert plan.loaded.recipe.fingerprint == recipe.fingerprint
+    assert [trial.seed for trial in plan.trials] == [3]
+
+
+def test_further_trials_go_to_the_same_folder_and_device(history_of: Maker) -> None:
+    start = a_start([a_trial("1.0")])
+    environment = start.environment.model_copy(update={"device_kind": "cuda"})
+    history = history_of(start.model_copy(update={"environment": environment}))
+    [command] = trial_commands(history, [a_trial("0.5")], "other", Path("my results"))
+    assert command.endswith(" --name other --results 'my results' --device cuda")
+    [command] = trial_commands(history, [a_trial("0.5")], "mine", Path("results"))
+    assert command == "sweep run ./mine.yaml --ratios 0.5 --set seed=0 --method epochs --device cuda"
+
+
+def test_code_of_ones_own_is_called_by_a_path_whatever_its_name(history_of: Maker) -> None:
+    own = RECIPE.model_dump(mode="json") | {"command": "python train.py {epochs}"}
+    history = history_of(a_start([a_trial("1.0")], recipe_name="smoke", recipe=own))
+    [command] = trial_commands(history, [a_trial("0.5")], "smoke", Path("results"))
+    assert shlex.split(command)[2] == "./smoke.yaml"

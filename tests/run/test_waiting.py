@@ -22,7 +22,12 @@ class CountedStage(SimpleNamespace):
 def forest(parents):
     """Stages s0, s1, …, and the children of each: `parents` holds the number of the one that each follows on."""
     stages = [
-        CountedStage(id=f"s{number}", above=None if parent is None else f"s{parent}", num_steps=number + 1)
+        CountedStage(
+            id=f"s{number}",
+            above=None if parent is None else f"s{parent}",
+            num_steps=number + 1,
+            ends=("a trial",) * (number % 3),
+        )
         for number, parent in enumerate(parents)
     ]
     children = {}
@@ -57,6 +62,7 @@ def test_ready_are_those_whose_parents_are_done_in_the_planned_order_and_those_t
         assert waiting.ready == [stage.id for stage in order if stage.above not in under_way]
         assert len(waiting) == len(order)
         assert waiting.num_steps == sum(stage.num_steps for stage in order)
+        assert waiting.num_trials == sum(len(stage.ends) for stage in order)
         if waiting.ready and (not running or data.draw(st.booleans())):
             taken = waiting.take(data.draw(st.sampled_from(list(waiting.ready))))
             order.remove(taken)

@@ -7,9 +7,7 @@ import pytest
 from histories import make_history
 
 from sweep.store.history import History
-from sweep.store.records import StageRecord, StartRecord
-
-Record = StartRecord | StageRecord
+from sweep.store.records import Record
 
 
 @pytest.fixture

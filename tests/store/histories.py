@@ -11,7 +11,16 @@ from sweep.recipe.duration import Ratio
 from sweep.recipe.schema import Recipe
 from sweep.store.history import History, read_history
 from sweep.store.journal import append
-from sweep.store.records import Environment, Evaluations, Measurement, StageRecord, StartRecord, TrialEntry
+from sweep.store.records import (
+    Environment,
+    Evaluations,
+    Measurement,
+    PilotRecord,
+    Record,
+    StageRecord,
+    StartRecord,
+    TrialEntry,
+)
 
 EPOCHS, STEPS_PER_EPOCH, EXAMPLES = 20, 10, 640
 RECIPE = Recipe(model="small_cnn", dataset="digits", epochs=EPOCHS, batch_size=64)
@@ -102,12 +111,31 @@ def ended(
     return StageRecord(stage=trial.stages[-1], attempt=attempt, outcome=outcome, reason=reason, environment=ENVIRONMENT)
 
 
-def write_journal(path: Path, *records: StartRecord | StageRecord) -> Path:
+def a_pilot(**changes: Any) -> PilotRecord:
+    """A pilot of 400 steps, of 0.25 s each as it says, give or take 0.02 s."""
+    pilot = PilotRecord(
+        made_at="2026-01-01T00:00:00.000+00:00",
+        fingerprint=RECIPE.fingerprint,
+        workers=None,
+        environment=ENVIRONMENT,
+        num_steps=400,
+        step=(0.23, 0.25, 0.27),
+        evaluation=(1.0, 2.0, 3.0),
+        stage=(0.25, 0.5, 1.0),
+        worker=(4.0, 5.0, 6.0),
+        spread=0.2,
+        peak_bytes=3_200_000_000,
+        total_bytes=16_000_000_000,
+    )
+    return pilot.model_copy(update=changes)
+
+
+def write_journal(path: Path, *records: Record) -> Path:
     for record in records:
         append(path, record)
     return path
 
 
-def make_history(path: Path, *records: StartRecord | StageRecord) -> History:
+def make_history(path: Path, *records: Record) -> History:
     """What is read back from a journal of `records`."""
     return read_history(write_journal(path, *records))

@@ -5,7 +5,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from histories import ENVIRONMENT, a_start, a_trial, ended, finished, make_history
+from histories import ENVIRONMENT, a_pilot, a_start, a_trial, ended, finished, make_history
 
 from sweep.errors import Outcome, UsageError
 from sweep.report.listing import sweeps_grid
@@ -112,3 +112,12 @@ def test_a_sweep_of_a_newer_version_hides_no_other(results):
     listed = {sweep.name: sweep.problem for sweep in list_sweeps(results)}
     assert listed["new"].startswith("made by a newer version (format 99")
     assert (listed["failing"], listed["old"]) == (None, None)
+
+
+def test_one_that_was_estimated_only_is_no_sweep_yet(results):
+    (results / "next").mkdir()
+    make_history(results / "next" / "journal.jsonl", a_pilot())
+    assert [(sweep.name, sweep.problem) for sweep in list_sweeps(results)][-1] == ("next", "estimated only")
+    with pytest.raises(UsageError, match="'next' was estimated, and nothing of it is trained yet"):
+        read_sweep(results, "next")
+    assert read_sweep(results, None)[0].name == "new"

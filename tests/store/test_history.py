@@ -3,7 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from histories import ENVIRONMENT, a_start, a_trial, ended, finished, make_history
+from histories import ENVIRONMENT, a_pilot, a_start, a_trial, ended, finished, make_history
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -293,3 +293,12 @@ def test_a_record_is_entered_without_a_copy_of_the_others_and_what_they_make_is_
     assert history.attempts is attempts
     assert len(stages) == len(attempts) == 2
     assert [result.outcome for result in history.results] == [Outcome.FINISHED, Outcome.FINISHED]
+
+
+def test_a_pilot_is_no_result_and_changes_none(tmp_path: Path) -> None:
+    start, *stages = a_start([HALF, WHOLE]), finished(HALF), ended(WHOLE)
+    plain = make_history(tmp_path / "plain.jsonl", start, *stages)
+    piloted = make_history(tmp_path / "piloted.jsonl", a_pilot(), start, a_pilot(is_made_up=True), *stages)
+    assert piloted.pilots == (a_pilot(), a_pilot(is_made_up=True))
+    assert (plain.pilots, piloted.results, piloted.mixed) == ((), plain.results, plain.mixed)
+    assert make_history(tmp_path / "only.jsonl", a_pilot()).first_start is None

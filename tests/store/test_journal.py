@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from histories import a_start, a_trial, ended, finished, write_journal
+from histories import a_pilot, a_start, a_trial, ended, finished, write_journal
 
 from sweep.errors import MachineError, Outcome
 from sweep.store import journal
 from sweep.store.history import read_history
 from sweep.store.journal import Replay, append, replay
-from sweep.store.records import FORMAT, StageRecord, StartRecord
+from sweep.store.records import FORMAT, Record, StageRecord
 
 GOLDEN = {
     number: Path(__file__).parents[1] / "golden" / f"journal-format-{number}.jsonl" for number in range(1, FORMAT + 1)
@@ -33,10 +33,12 @@ def line_of(body: bytes) -> bytes:
         a_start([]),
         finished(WHOLE, contention=None, weights_sha256=None, loss=None),
         *(ended(HALF, outcome, "a reason") for outcome in Outcome if outcome is not Outcome.FINISHED),
+        a_pilot(),
+        a_pilot(workers=2, is_made_up=True, varying=("image_size", "mixup")),
         ended(HALF, reason='line one\nline two\r\x1b[31m\u2028 ü \\ " \0'),
     ],
 )
-def test_a_record_is_read_back_as_it_was_written(journal: Path, record: StartRecord | StageRecord) -> None:
+def test_a_record_is_read_back_as_it_was_written(journal: Path, record: Record) -> None:
     append(journal, record)
     assert replay(journal).records == (record,)
     assert replay(journal).damaged_lines == ()
@@ -90,7 +92,7 @@ def altered_everywhere(journal: Path, alter: Callable[[int], int]) -> Iterator[t
                 os.pwrite(file.fileno(), bytes([byte]), position)
 
 
-def check_loss(line: int, found: Replay, records: tuple[StartRecord | StageRecord, ...]) -> None:
+def check_loss(line: int, found: Replay, records: tuple[Record, ...]) -> None:
     others = records[: line - 1] + records[line:]
     assert found.records in (others, records), line  # all of them, where a newline alone was hit
     # A byte that became a newline, at the very start of a line, leaves an empty line before the damaged one.
@@ -184,6 +186,8 @@ def test_a_journal_of_every_format_reads(number: int) -> None:
     assert [start.jobs for start in history.starts] == ([1, 1] if number == 1 else [1, 2])
     assert history.damaged_lines == ()
     assert [start.price for start in history.starts] == [None, 2.5]
+    chosen_for = "600 s, method epochs, seed 0, seeds as fit, jobs 2"
+    assert [start.chosen_for for start in history.starts] == [None, chosen_for if number >= 7 else None]
     assert [(result.entry.ratio, result.entry.seed, str(result.outcome)) for result in history.results] == [
         ("0.25", 0, "finished"),
         ("50%", 0, "diverged"),
@@ -219,6 +223,8 @@ def test_a_journal_of_every_format_reads(number: int) -> None:
     assert sources == (["metric", "wall"] if number >= 5 else ["measured", "measured"])
     unknown = [whole.images, whole.data_wait_seconds, whole.eval_seconds]
     assert [value is None for value in unknown] == [number >= 5] * 3
+    estimates = [(pilot.step, pilot.varying) for pilot in history.pilots]
+    assert estimates == ([((0.1875, 0.25, 0.3125), ("image_size",))] if number >= 7 else [])
 
 
 def test_the_format_of_now_is_written_byte_for_byte(journal: Path) -> None:

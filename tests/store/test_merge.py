@@ -183,7 +183,8 @@ def test_the_journal_of_a_sweep_of_an_older_version_is_taken_along(tmp_path: Pat
         history = merged(tmp_path, "old", "new").history
         assert [result.quality for result in history.results] == [result.quality for result in old.results]
         assert [result.outcome for result in history.results] == [result.outcome for result in old.results]
-        assert {record.format for record in (*history.starts, *history.attempts)} == {FORMAT}
+        assert {record.format for record in (*history.starts, *history.attempts, *history.pilots)} == {FORMAT}
+        assert [pilot.step for pilot in history.pilots] == [pilot.step for pilot in old.pilots]
         for name in ("old", "new", "both"):
             shutil.rmtree(tmp_path / name)
 

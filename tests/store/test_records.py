@@ -3,13 +3,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from histories import ENVIRONMENT, RECIPE, a_measurement, a_start, a_trial, ended, finished
+from histories import ENVIRONMENT, RECIPE, a_measurement, a_pilot, a_start, a_trial, ended, finished
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import BaseModel, ValidationError
 
-from sweep.store.records import Evaluations, Measurement, PrepareJob, StageJob, decode_rates, encode_rates
+from sweep.store.records import Evaluations, Measurement, PilotRecord, PrepareJob, StageJob, decode_rates, encode_rates
 
 RECORDS = [
     ENVIRONMENT,
@@ -18,6 +18,7 @@ RECORDS = [
     a_measurement(200, 0.9, 50.0),
     finished(a_trial()),
     ended(a_trial()),
+    a_pilot(),
     Evaluations(steps=(10,), accuracy=(0.5,), loss=(None,)),
     Evaluations(steps=(10, 20), loss=(None, 1.5), metrics={"f1": (0.25, None), "x\n": (-1.0, 2e9)}),
     PrepareJob(recipe=RECIPE.model_dump(mode="json"), device="cpu", threads=1),
@@ -103,3 +104,23 @@ def test_the_baseline_is_what_realises_one() -> None:
 def test_a_share_of_the_examples_that_fills_as_many_batches_is_no_baseline(method: str) -> None:
     assert not a_trial("0.99", method=method, realised="1", num_examples=633, num_steps=200).is_baseline
     assert a_trial("100%", method=method).is_baseline
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"step": (0.3, 0.25, 0.27)},
+        {"evaluation": (1.0, 3.5, 3.0)},
+        {"worker": (-1.0, 0.0, 1.0)},
+        {"stage": (0.0, 1.0)},
+        {"step": (0.0, 1.0, 1e13)},
+        {"num_steps": 0},
+        {"peak_bytes": -1},
+        {"total_bytes": 1 << 63},
+        {"spread": -0.1},
+    ],
+)
+def test_a_pilot_that_nobody_can_have_measured_is_refused(changes: dict[str, Any]) -> None:
+    text = json.dumps(json.loads(a_pilot().model_dump_json()) | changes)
+    with pytest.raises(ValidationError):
+        PilotRecord.model_validate_json(text)

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from typing import Self
 
-from sweep.run.messages import Message, Prepared, Probed, Said
+from sweep.run.messages import Message, Piloted, Prepared, Probed, Said
 from sweep.run.stop import StopRequest
 from sweep.run.worker import Worker
 from sweep.store.records import Environment, PrepareJob, ProbeJob, StageJob
@@ -50,5 +50,5 @@ class InlineExecutor:
 
     def receive(self, timeout_seconds: float) -> Said | None:
         message = self._said.popleft() if self._said else None
-        assert not isinstance(message, Prepared | Probed)
+        assert not isinstance(message, Prepared | Probed | Piloted)
         return message

@@ -12,7 +12,7 @@ from typing import Protocol
 from sweep.errors import MachineError, Outcome, Problem
 from sweep.run.executors.child import SECONDS_TO_LEAVE
 from sweep.run.executors.patience import Patience
-from sweep.run.messages import Job, Message, Orphaned, Prepared, Probed, Progressed, Said, StageDone, StopJob
+from sweep.run.messages import Job, Message, Orphaned, Piloted, Prepared, Probed, Progressed, Said, StageDone, StopJob
 from sweep.store.records import Environment, PrepareJob, ProbeJob, StageJob
 from sweep.store.workspace import Workspace
 
@@ -144,7 +144,7 @@ class Seat:
         message = child.receive()
         if message is None:
             return self._lost(child)
-        assert not isinstance(message, Probed)
+        assert not isinstance(message, Probed | Piloted)
         if isinstance(message, Prepared):  # of a Worker that replaces a lost one
             self._patience.begin()
             return self._unprepared(message) if message.environment is None else None

@@ -24,13 +24,21 @@ class SeatedExecutor:
     """Trains a Stage in each of its seats' Workers at a time. One without progress is ended: see Patience.
 
     Once a Worker is prepared, each further one has `seconds_to_join` from the last that was; then those that are still
-    missing are let go. None: all are waited for.
+    missing are let go. None: all are waited for. `beside` are the executors of sweeps that train side by side, whom it
+    joins: of all their seats with one number, which share a device, one trains at a time.
     """
 
-    def __init__(self, seats: Iterable[Seat], seconds_to_join: float | None = None) -> None:
+    def __init__(
+        self,
+        seats: Iterable[Seat],
+        seconds_to_join: float | None = None,
+        beside: list[SeatedExecutor] | None = None,
+    ) -> None:
         self._seats = list(seats)
         self._seconds_to_join = seconds_to_join
         self._said: deque[Said] = deque()
+        self._beside = beside if beside is not None else []
+        self._beside.append(self)
 
     def __enter__(self) -> Self:
         return self
@@ -41,6 +49,11 @@ class SeatedExecutor:
     @property
     def capacity(self) -> int:
         return len(self._seats)
+
+    @property
+    def busy_seats(self) -> list[int]:
+        """The numbers of those whose Workers train."""
+        return [number for number, seat in enumerate(self._seats) if not seat.is_free]
 
     def prepare(self, job: PrepareJob, stop: StopRequest) -> Environment:
         for seat in self._seats:
@@ -87,7 +100,8 @@ class SeatedExecutor:
 
     def submit(self, job: StageJob) -> None:
         # The Worker that has just trained the Stage before has the state that this one begins with.
-        free = [seat for seat in self._seats if seat.is_free]
+        taken = {number for executor in self._beside for number in executor.busy_seats}
+        free = [seat for number, seat in enumerate(self._seats) if number not in taken]
         next((seat for seat in free if job.parent in (seat.trained, None)), free[0]).submit(job)
 
     def stop(self) -> None:

@@ -20,7 +20,7 @@ from sweep.errors import MachineError, Outcome, Problem
 from sweep.run.executors.cluster import After, Cluster
 from sweep.run.executors.queued import Errand
 from sweep.run.left import read_left
-from sweep.run.messages import Message, Prepared, Probed, Progressed, Said, StageDone, decode_message
+from sweep.run.messages import Message, Piloted, Prepared, Probed, Progressed, Said, StageDone, decode_message
 from sweep.run.placement import Placement
 from sweep.run.stop import StopRequest
 from sweep.store.history import History, read_history
@@ -276,7 +276,7 @@ class SlurmExecutor:
         self._answered.append(out.ticket)
         self._attempts[name] += isinstance(said[-1], StageDone)
         if out.ticket.is_of_stage:
-            self._said += [message for message in said if not isinstance(message, Prepared | Probed)]
+            self._said += [message for message in said if not isinstance(message, Prepared | Probed | Piloted)]
         else:
             self._others[name] = said[-1]
             self._outbox.discard(out.ticket.slip)

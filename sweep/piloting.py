@@ -1,0 +1,138 @@
+"""How fast a recipe trains here: as a kept pilot says, or a new one, which is kept in the sweep's journal."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from sweep.clock import seconds_since
+from sweep.errors import Problem, UsageError
+from sweep.events import Listener, Noticed
+from sweep.plan.speed import Speed
+from sweep.plan.stages import Plan
+from sweep.planning import examine, prepare_job
+from sweep.recipe.datasets import DATASETS
+from sweep.recipe.schema import Recipe
+from sweep.report.cells import age_text
+from sweep.request import Asked
+from sweep.run.auto_jobs import end_of, jobs_worth
+from sweep.run.engine import EngineName
+from sweep.run.machine import find_device
+from sweep.run.pilot import run_pilot, speed_of_pilot
+from sweep.run.placement import Placement, num_cores, place, visible_gpus
+from sweep.store.history import History, read_history
+from sweep.store.journal import append
+from sweep.store.records import PilotRecord
+
+DEFAULT_PILOT_SECONDS = 60.0
+_PILOT_SECONDS = (1.0, 3600.0)
+
+
+def speed_of(
+    asked: Asked,
+    plan: Plan,
+    pilot_seconds: float = DEFAULT_PILOT_SECONDS,
+    tell: Listener = lambda event: None,
+) -> Speed:
+    """How fast `plan` trains here, by a kept pilot of its recipe on this set-up, else by a new one of `pilot_seconds`
+    at most, which is kept.
+
+    Raises:
+        UsageError: there is nothing that could be tried out here, or `pilot_seconds` is out of range.
+        MachineError: it cannot be tried out, or the sweep is being trained at this moment.
+    """
+    pilot, _ = find_pilot(asked, plan, pilot_seconds, tell)
+    return speed_of_pilot(pilot, max(1, plan.num_steps))
+
+
+def check_pilot_seconds(seconds: float) -> None:
+    """Pass in silence.
+
+    Raises:
+        UsageError: no number of seconds that a pilot can take.
+    """
+    low, high = _PILOT_SECONDS
+    if not low <= seconds <= high:
+        message = f"{seconds:g} is not a number of seconds from {low:g} to {high:g}"
+        raise UsageError(Problem(message, where="--pilot-seconds", fix=f"the default is {DEFAULT_PILOT_SECONDS:g}"))
+
+
+def find_pilot(
+    asked: Asked, plan: Plan, pilot_seconds: float, tell: Listener, code_sha256: str | None = None
+) -> tuple[PilotRecord, bool]:
+    """The pilot that `speed_of` goes by, and whether it was kept already. `code_sha256` is that of a task's code, where
+    it is known."""
+    check_pilot_seconds(pilot_seconds)
+    _refuse(asked, plan)
+    history, placement = read_history(asked.workspace.journal), placement_of(asked, plan)
+    if plan.loaded.recipe.kind == "task" and code_sha256 is None:
+        code_sha256 = examine(plan.loaded, asked.request.device)[1]
+    kept = None if asked.request.fresh else _kept(history, plan.loaded.recipe, placement, code_sha256)
+    if kept is not None:
+        tell(Noticed(f"estimate: by the pilot of {age_text(seconds_since(kept.made_at))} (--fresh makes a new one)"))
+        return kept, True
+    asked.workspace.check_free()
+    tell(Noticed(f"estimate: the recipe is tried out, for {pilot_seconds:g} s at most"))
+    job = prepare_job(plan.loaded, placement.device, placement.threads)
+    pilot = run_pilot(plan, job, pilot_seconds, placement.environment(0))
+    with asked.workspace.locked():
+        append(asked.workspace.journal, pilot)
+    return pilot, False
+
+
+def _refuse(asked: Asked, plan: Plan) -> None:
+    loaded = plan.loaded
+    if loaded.recipe.kind == "command":
+        fix = "sweep run measures it: a short ratio first says what longer ones take"
+        raise UsageError(
+            Problem("a command has no steps that could be tried out", loaded.place("command"), "command", fix=fix)
+        )
+    if asked.engine.name is not EngineName.LOCAL:
+        message = f"a recipe is tried out on this machine, and {asked.engine.name.value} trains elsewhere"
+        raise UsageError(Problem(message, "--executor", fix="estimate it where it trains, with --executor local"))
+
+
+def placement_of(asked: Asked, plan: Plan) -> Placement:
+    """Where `sweep run` would train it: a sweep keeps the number of threads that its first run has fixed."""
+    request, recipe = asked.request, plan.loaded.recipe
+    first = None if request.fresh else read_history(asked.workspace.journal).first_start
+    is_asked_for = plan.loaded.places.get("threads") in ("--threads", "--set")
+    threads = recipe.threads if first is None or is_asked_for else first.environment.threads
+    are_placed = asked.jobs != 1 or request.jobs_per_device > 1
+    gpus = visible_gpus() if are_placed and request.device not in ("cpu", "mps") else ()
+    return place(
+        asked.jobs,
+        request.device,
+        threads,
+        num_cores(),
+        gpus,
+        worth=lambda most: jobs_worth(end_of(plan), most),
+        jobs_per_device=request.jobs_per_device,
+        devices_per_trial=recipe.devices_per_trial,
+    )
+
+
+def _kept(history: History, recipe: Recipe, placement: Placement, code_sha256: str | None) -> PilotRecord | None:
+    """The last pilot of this recipe on this set-up; one on made-up data serves until there is some."""
+    device = find_device(placement.device)
+    set_up = (device.kind, device.name, placement.threads, _torch(), code_sha256)
+    for pilot in reversed(history.pilots):
+        there = pilot.environment
+        torch = (there.torch or "").partition("+")[0]
+        its_set_up = (there.device_kind, there.device_name, there.threads, torch, there.code_sha256)
+        is_of_recipe = (pilot.fingerprint, pilot.workers) == (recipe.fingerprint, recipe.workers)
+        if is_of_recipe and its_set_up == set_up and not (pilot.is_made_up and _has_data(recipe)):
+            return pilot
+    return None
+
+
+def _torch() -> str:
+    """Its version, without importing it, and without what stands behind the plus: for which machines it was built."""
+    with suppress(PackageNotFoundError):
+        return version("torch").partition("+")[0]
+    return ""
+
+
+def _has_data(recipe: Recipe) -> bool:
+    return not DATASETS[recipe.builtin_dataset].problems(Path(recipe.data_path))
