@@ -298,7 +298,7 @@ def search(
     recipe: Recipe = "digits",
     target: Annotated[str | None, typer.Option(help="What is to be reached: 0.92 or 92%, or a metric's value.")] = None,
     within_points: Annotated[float | None, typer.Option(help="Points that may be lost against ratio 1.")] = None,
-    ratios: Ratios = "0.1:1:0.1",
+    ratios: Annotated[str, typer.Option(help="The lengths that may be the answer.")] = "0.1:1:0.1",
     confidence: Annotated[float, typer.Option(help="How probable the answer has to be, from 0.5 to 1.")] = 0.9,
     max_cost: Annotated[
         str | None, typer.Option(metavar="TIME|$DOLLARS", help="Most to spend on training: 4h, 90m or $50.")
@@ -684,10 +684,15 @@ def _print_side_by_side(runs: tuple[SweepRun, ...], allow_mixed: bool) -> None:
     for findings in found:
         _print_report(findings, ReportFormat.TABLE)
         _stdout().print()
+    if any(each.stopped_by is not None for each in runs):
+        return
+    # Only what was asked for: a folder can hold curves of other methods.
+    asked = {each.workspace.name: each.plan.loaded.recipe.method for each in runs}
     try:
-        lineup = line_up(found, allow_mixed)
+        lineup = line_up([findings.of_method(asked[findings.name]) for findings in found], allow_mixed)
     except UsageError as error:
-        _complain(f"no comparison: {error}")
+        for problem in error.problems:
+            _complain(f"no comparison: {problem.message}")
         return
     _print_comparison(lineup, compare_all(lineup), CompareFormat.TABLE)
 

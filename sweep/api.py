@@ -20,7 +20,7 @@ from sweep.recipe.duration import Ratio
 from sweep.recipe.imports.draft import Imported
 from sweep.recipe.library import LoadedRecipe
 from sweep.recipe.spelling import nearest
-from sweep.report.approximation import approximation_notes
+from sweep.report.approximation import approximation_notes, is_approximate
 from sweep.request import Asked, SweepRequest, load_requested, read_request
 from sweep.run import engine
 from sweep.run.allowance import Allowance
@@ -160,7 +160,6 @@ def run_request(
     asked, plan, allowance = granted.asked, granted.plan, granted.allowance
     workspace = asked.workspace
     placement, remarks = _place(asked, plan)
-    remarks += approximation_notes() if plan.loaded.recipe.method == "cyclic" else []
     devices_per_trial = asked.loaded.recipe.devices_per_trial
     make = make_executor or engine.make_executor(asked.engine, asked.jobs is None, devices_per_trial)
     with StopRequest() as stop:
@@ -218,7 +217,8 @@ def run_together(
 
 
 def _tell_remarks(plan: Plan, remarks: Sequence[str], tell: Listener) -> None:
-    for remark in (*(f"warning: {warning}" for warning in plan.warnings), *remarks):
+    approximate = approximation_notes() if is_approximate(plan.loaded.recipe.method) else []
+    for remark in (*(f"warning: {warning}" for warning in plan.warnings), *remarks, *approximate):
         tell(Noticed(remark))
 
 

@@ -144,7 +144,7 @@ def _read_budget(request: SweepRequest, loaded: LoadedRecipe | None) -> Budget |
         raise UsageError(Problem(message, "--within"))
     if loaded is not None and loaded.recipe.method == "cyclic":
         message = "a cyclic run is as long as the baseline: there is no shorter one to choose"
-        raise UsageError(Problem(message, "--within", fix="sweep fit says what fits; or leave one of the two out"))
+        raise UsageError(Problem(message, "--within", fix="take another method"))
     if budget.dollars is not None and loaded is not None and not loaded.recipe.price:
         message = f"{budget.text} buys hours of a device, and there is no price"
         raise UsageError(Problem(message, "--within", fix="give --price, the dollars for an hour of one device"))

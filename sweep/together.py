@@ -20,11 +20,11 @@ def requests_of(request: SweepRequest, recipes: Sequence[str]) -> tuple[SweepReq
     """A request for each of `recipes`, whose sweep is called as the recipe is: with a name given, NAME-RECIPE.
 
     Raises:
-        UsageError: two of them would be one sweep, or an option is for a single recipe.
+        UsageError: two of them would be one sweep.
     """
     if len(recipes) == 1:
         return (replace(request, recipe=recipes[0]),)
-    if problems := [*_twice(recipes), *_for_one_alone(request)]:
+    if problems := _twice(recipes):
         raise UsageError(problems)
     given = request.name
     names = [None if given is None else f"{given}-{Path(recipe).stem}" for recipe in recipes]
@@ -64,14 +64,16 @@ def plan_together(requests: Sequence[SweepRequest]) -> tuple[tuple[Asked, Plan, 
     """
     errors: list[SweepError] = []
     planned: list[tuple[Asked, Plan, str | None]] = []
+    if problems := _for_one_alone(requests[0]):
+        errors.append(UsageError(problems))
     for request in requests:
         try:
-            asked = read_request(request)
+            asked = read_request(replace(request, within=None))
             planned.append((asked, *plan_asked(asked)))
         except SweepError as error:
             errors.append(error)
-    if problems := _incomparable([asked for asked, *_ in planned]):
-        errors.append(UsageError(problems))
+    if mismatches := _incomparable([asked for asked, *_ in planned]):
+        errors.append(UsageError(mismatches))
     if errors:
         raise joined(errors)
     return tuple(planned)
@@ -80,10 +82,14 @@ def plan_together(requests: Sequence[SweepRequest]) -> tuple[tuple[Asked, Plan, 
 def _incomparable(asked: Sequence[Asked]) -> list[Problem]:
     recipes = {one.loaded.name: one.loaded.recipe for one in asked}
     metrics = {name: f"{recipe.metric} ({recipe.mode})" for name, recipe in recipes.items()}
+    devices = {name: recipe.devices_per_trial for name, recipe in recipes.items()}
     datasets = {name: recipe.dataset for name, recipe in recipes.items() if recipe.dataset is not None}
     problems = []
     if len(set(metrics.values())) > 1:
         problems.append(Problem(f"judged by different metrics, which do not compare: {_each(metrics)}", "RECIPE"))
+    if len(set(devices.values())) > 1:  # nor would their workers share the devices fairly
+        message = f"trained on different numbers of devices a trial, whose times do not compare: {_each(devices)}"
+        problems.append(Problem(message, "RECIPE", fix="train each by itself"))
     if len(set(datasets.values())) > 1 and not any(one.request.allow_mixed for one in asked):
         message = f"trained on different datasets, whose results do not compare: {_each(datasets)}"
         problems.append(Problem(message, "RECIPE", fix="--allow-mixed compares them all the same"))

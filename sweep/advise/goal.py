@@ -137,6 +137,9 @@ def _goal(request: SearchRequest, asked: Asked, budget: Budget | None) -> Goal:
 
 
 def _check_ratios(request: SearchRequest, asked: Asked) -> None:
+    if asked.loaded.recipe.method == "cyclic":
+        message = "a cyclic run is one run: there are no shorter ones to try first"
+        raise UsageError(Problem(message, where="--method", fix="sweep run --mode cyclic shows its whole curve"))
     if len(asked.ratios) > _MAX_RATIOS:
         raise UsageError(Problem(f"{len(asked.ratios)} are more than {_MAX_RATIOS}", "--ratios", fix="take fewer"))
     if request.within_points is not None and all(ratio.value != 1 for ratio in asked.ratios):

@@ -179,8 +179,21 @@ def _start_ends(start: Interval) -> str:
 def _doubt_text(leads: Sequence[Lead]) -> str:
     if any(lead.is_sure is None for lead in leads):
         return " (of one seed: how sure that is, is not known)"
-    unsure = dict.fromkeys(lead.contender.name for lead in leads if not lead.is_sure)
+    names = [lead.contender.name for lead in leads]
+    unsure = [
+        name if names.count(name) == 1 else f"{name} {_span_text(leads, place)}"
+        for place, (name, lead) in enumerate(zip(names, leads, strict=True))
+        if not lead.is_sure
+    ]
     return f"; where {' or '.join(unsure)} leads, that is within what seeds do" if unsure else ""
+
+
+def _span_text(leads: Sequence[Lead], place: int) -> str:
+    """Of one of several leads of a contender."""
+    start, stop = duration_text(leads[place].start.value), duration_text(leads[place].stop_seconds)
+    if place == 0:
+        return f"(below {stop})"
+    return f"(above {start})" if place == len(leads) - 1 else f"(from {start} to {stop})"
 
 
 def _crossing_texts(comparison: Comparison) -> list[str]:

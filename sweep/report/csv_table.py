@@ -277,7 +277,9 @@ class _Reading:
         read = set(self.places.values()) | {
             place for place, name in enumerate(self.header) if name in _OWN_METRIC and not self.metric.is_share
         }
-        if ignored := [name for place, name in enumerate(self.header) if place not in read and name]:
+        # Whether it is approximate, its method says.
+        names = (name for place, name in enumerate(self.header) if place not in read)
+        if ignored := [name for name in names if name not in ("", "is_approximate")]:
             yield f"columns that were not read: {', '.join(ignored)}"
 
     def _quality_remark(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,10 @@ class Findings:
             UsageError: as of a history.
         """
         return cls(table.source, table.frame, within_points, remarks=table.remarks, wanted=wanted, metric=table.metric)
+
+    def of_method(self, method: str) -> Findings:
+        """What of it was trained by one method."""
+        return replace(self, frame=self.frame[self.frame["method"] == method])
 
     @cached_property
     def curves(self) -> tuple[Curve, ...]:

@@ -75,10 +75,10 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class Lacking:
-    """Too little is known for a chance; `trial` is what would tell more."""
+    """Too little is known for a chance; `trial` is what would tell more, None where no such one can be trained."""
 
     message: str
-    trial: NextTrial
+    trial: NextTrial | None
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,14 @@ class _Ahead:
             message = "no trial at ratio 1.0 has finished, which the verdict is against"
             return Lacking(message, self._trial("1.0", self._free_seed(1.0), None))
         if len(self.curve.measured) == 1:
-            half = 0.5 * (baseline.train_seconds or 0.0)
             message = f"only ratio {baseline.ratio_text} has been measured: there is nothing to compare it with"
-            return Lacking(message, self._trial("0.5", self._free_seed(0.5), half))
+            loaded = _loaded(self.history)
+            run = self._between(loaded, 0.25, 1.0) if loaded is not None else None
+            if run is None:
+                return Lacking(message, None)
+            realised = float(run.realised)
+            seconds = realised * (baseline.train_seconds or 0.0)
+            return Lacking(message, self._trial(run.ratio.text, self._free_seed(realised), seconds))
         if self._forecaster is None:
             row = self._choice(self.curve).row
             message = "what seeds do is not known: no ratio has two of them, and two ratios make no curve"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from sweep.printable import one_line
+from sweep.report.approximation import approximation_notes, is_approximate
 from sweep.report.cells import duration_text, number_text
 from sweep.report.findings import Findings
 from sweep.report.grid import Grid
@@ -23,7 +24,8 @@ def next_grid(findings: Findings, history: History, workspace: Workspace) -> Gri
     effects = _shown(ahead) if isinstance(ahead, Prospect) else ()
     cells = [(name, [cell(effect) for effect in effects]) for name, cell in _COLUMNS]
     kept = [(name, column) for name, column in cells if any(column)]
-    notes = [*(f"now: {text}" for text in findings.verdicts), *_notes(ahead, history, workspace)]
+    approximate = approximation_notes() if any(is_approximate(curve.method) for curve in findings.curves) else []
+    notes = [*(f"now: {text}" for text in findings.verdicts), *_notes(ahead, history, workspace), *approximate]
     return Grid(
         one_line(f"{workspace.name}: what to train next"),
         tuple(name for name, _ in kept),
@@ -47,6 +49,8 @@ def _notes(ahead: Unfinished | Lacking | Prospect, history: History, workspace: 
     if isinstance(ahead, Unfinished):
         return [_unfinished_text(ahead), *_commands(history, ahead.trials, workspace)]
     if isinstance(ahead, Lacking):
+        if ahead.trial is None:
+            return [ahead.message]
         return [ahead.message, f"next: {_trial_text(ahead.trial)}", *_commands(history, [ahead.trial], workspace)]
     best = ahead.best
     if best is None:

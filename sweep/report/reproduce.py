@@ -85,11 +85,13 @@ def trial_commands(history: History, trials: Iterable[Planned], sweep: str, resu
     recipe = start.recipe_name if shipped else f"./{start.recipe_name}.yaml"
     name = [] if sweep == start.recipe_name else ["--name", sweep]
     place = [] if results == Path("results") else ["--results", str(results)]
+    data_path = start.recipe.get("data_path")
+    data = _changed("data-path", data_path, shipped.data_path) if shipped and data_path is not None else []
     device = [] if first.device_kind == "cpu" else ["--device", first.device_kind]
     commands = []
     for (method, seeds), ratios in _grids(trials).items():
         grid = ["--ratios", ",".join(ratios), *_seeds(seeds, shipped.seed if shipped else None)]
-        commands.append([recipe, *grid, *_method(method, shipped), *changes, *name, *place, *device])
+        commands.append([recipe, *grid, *_method(method, shipped), *changes, *name, *data, *place, *device])
     return [shlex.join(["sweep", "run", *words]) for words in commands]
 
 
@@ -149,5 +151,5 @@ def _seeds(ends: tuple[int, int], own: int | None) -> list[str]:
     return [*_changed("seeds", last - first + 1, 1), *begin]
 
 
-def _changed(option: str, value: int, default: int) -> list[str]:
+def _changed(option: str, value: object, default: object) -> list[str]:
     return [] if value == default else [f"--{option}", str(value)]

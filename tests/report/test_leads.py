@@ -99,6 +99,16 @@ def test_a_lead_that_seeds_explain_beside_one_that_they_do_not_is_doubted() -> N
     assert text.endswith("; where a leads, that is within what seeds do")
 
 
+def test_of_two_leads_of_one_curve_the_doubted_one_is_named_by_its_costs() -> None:
+    spread = (-0.002, 0, 0.002)
+    text = text_of(
+        contender("a", (0.75, 0.80, 0.85, 0.95), spread=spread),
+        contender("b", (0.7495, 0.8200, 0.87, 0.90), spread=spread),
+    )
+    assert re.search(r"a below a run of .*, b from there to .*, a above it", text)
+    assert re.search(r"; where a \(below [\dms. ]+\) leads, that is within what seeds do$", text)
+
+
 def test_of_equal_curves_the_first_one_leads_until_another_one_parts() -> None:
     (lead,) = leads_of(contender("a", FLAT), contender("b", FLAT))
     assert lead.contender.name == "a"

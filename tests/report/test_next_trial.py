@@ -185,6 +185,12 @@ def test_with_too_little_the_obvious_is_proposed_and_what_is_missing_said(
     )
 
 
+def test_where_no_shorter_run_can_be_trained_none_is_proposed(tmp_path: Path) -> None:
+    history = kept(tmp_path, {"1.0": (0.9, 0.91)}, epochs="1ep")
+    assert ahead_of(history) == Lacking("only ratio 1.0 has been measured: there is nothing to compare it with", None)
+    assert "train it" not in notes_of(history, tmp_path)
+
+
 def test_where_less_is_better_a_chance_is_found_all_the_same(tmp_path: Path) -> None:
     records = judged_records()
     history = make_history(tmp_path / "j", *records)

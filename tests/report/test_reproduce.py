@@ -136,6 +136,15 @@ def test_a_shipped_recipe_whose_keys_were_changed_is_the_same_one_with_further_t
     assert [trial.seed for trial in plan.trials] == [3]
 
 
+def test_further_trials_read_the_same_data(history_of: Maker, tmp_path: Path) -> None:
+    asked = SweepRequest("smoke", data_path=str(tmp_path / "elsewhere"), results=tmp_path)
+    recipe = plan_sweep(asked).loaded.recipe
+    start = a_start([a_trial("1.0")], recipe_name="smoke", recipe=recipe.model_dump(mode="json"))
+    history = history_of(start.model_copy(update={"fingerprint": recipe.fingerprint}))
+    [command] = trial_commands(history, [a_trial("0.5")], "smoke", Path("results"))
+    assert plan_of(command, tmp_path).loaded.recipe.data_path == str(tmp_path / "elsewhere")
+
+
 def test_further_trials_go_to_the_same_folder_and_device(history_of: Maker) -> None:
     start = a_start([a_trial("1.0")])
     environment = start.environment.model_copy(update={"device_kind": "cuda"})

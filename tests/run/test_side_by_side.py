@@ -244,9 +244,12 @@ def test_of_the_seats_of_one_number_which_share_a_device_one_trains_at_a_time():
 
 
 def test_jobs_auto_and_engines_of_others_are_for_one_recipe():
-    with pytest.raises(UsageError) as refused:
-        requests_of(SweepRequest(jobs="auto", executor="ray"), ["digits", "smoke"])
-    assert [problem.where for problem in refused.value.problems] == ["--jobs", "--executor"]
+    asked = SweepRequest(jobs="auto", executor="ray", within="1h")
+    with pytest.raises(SweepError) as refused:
+        plan_together(requests_of(asked, ["digits", "no_such_recipe"]))
+    wheres = [problem.where for problem in refused.value.problems]
+    assert wheres[:3] == ["--within", "--jobs", "--executor"]
+    assert any("no_such_recipe" in str(problem) for problem in refused.value.problems)  # all is told at once
     assert requests_of(SweepRequest(jobs="auto"), ["smoke"]) == (SweepRequest("smoke", jobs="auto"),)
 
 
@@ -271,3 +274,7 @@ def test_what_does_not_compare_is_refused(tmp_path, recipes):
     with pytest.raises(UsageError, match=r"different datasets.*a: digits; fashion: FashionMNIST"):
         plan_together(requests_of(SweepRequest(), both))
     assert len(plan_together(requests_of(SweepRequest(allow_mixed=True), both))) == 2
+    together = tmp_path / "together.yaml"
+    together.write_text(SMOKE + "\ndevices_per_trial: 2\n")
+    with pytest.raises(UsageError, match=r"different numbers of devices a trial.*a: 1; together: 2"):
+        plan_together(requests_of(SweepRequest(allow_mixed=True), [recipes[0], str(together)]))

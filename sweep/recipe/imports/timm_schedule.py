@@ -72,7 +72,7 @@ class _Schedule:
         self.set("lr_warmup_epochs", _whole(self.warmup), "warmup_epochs")
         self.set("lr_warmup_method", "linear", "warmup_epochs")
         first = self.args.number("warmup_lr")
-        if 0 <= first <= self.rate:
+        if 0 <= first <= self.rate and self.rate > 0:
             self.set("lr_warmup_decay", first / self.rate, "warmup_lr", f"warmup_lr {first:g} / lr {self.rate:g}")
         else:
             self.draft.leave_out("warmup_lr", f"a warm-up from {first:g} down to {self.rate:g}", changes=True)
