@@ -40,7 +40,7 @@ from sweep.store.queue import refuse_if_out
 from sweep.store.records import PilotRecord
 from sweep.store.workspace import Workspace
 from sweep.together import check_threads, plan_together
-from sweep.within import Measure, grant
+from sweep.within import Measure, check_data, grant
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,9 @@ def run_request(
         MachineError: data, disk, lock or device.
         SweepError: it gave up, since the first attempts at several trials ended alike.
     """
-    granted = grant(read_request(request), tell, measure)
+    read = read_request(request)
+    check_data(read)
+    granted = grant(read, tell, measure)
     asked, plan, allowance = granted.asked, granted.plan, granted.allowance
     workspace = asked.workspace
     placement, remarks = _place(asked, plan)

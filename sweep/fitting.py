@@ -62,6 +62,9 @@ class Fitted:
             notes.append(f"more would fit: nothing over ratio {MOST_TIMES} is looked at")
         words = ["sweep", "run", str(self.request.recipe), "--ratios", ratio.text]
         words += ["--method", self.request.method] if self.request.method else []
+        given = {"threads": self.request.threads, "data-path": self.request.data_path, "price": self.request.price}
+        words += [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
+        words += ["--device", self.request.device] if self.request.device != "auto" else []
         words += [word for setting in self.request.settings for word in ("--set", str(setting))]
         how = ", as does this recipe at ratio 1:" if self.scaled is not None else ""
         return [*notes, *map(str, self.unsaid), f"{shlex.join(words)} trains it{how}"]

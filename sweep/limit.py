@@ -55,7 +55,7 @@ class Limit:
         """What is left of it after a pilot, since `watch` was started."""
         if self.is_time:
             return Allowance(self.budget.text, speed, watch, wall_seconds=self.seconds)
-        return Allowance(self.budget.text, speed, watch, train_seconds=self.seconds - self.pilot_seconds)
+        return Allowance(self.budget.text, speed, watch, train_seconds=self.seconds - speed.tried_seconds)
 
     def text(self, seconds: float) -> str:
         """In what the budget counts."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sweep.clock import seconds_since
 from sweep.errors import Problem, UsageError
 from sweep.events import Listener, Noticed
-from sweep.plan.speed import Speed
+from sweep.plan.pilot import is_precise
+from sweep.plan.speed import Interval, Speed
 from sweep.plan.stages import Plan
 from sweep.planning import examine, prepare_job
 from sweep.recipe.datasets import DATASETS
 from sweep.recipe.schema import Recipe
 from sweep.report.cells import age_text
+from sweep.report.estimate_view import doubts
 from sweep.request import Asked
 from sweep.run.auto_jobs import end_of, jobs_worth
 from sweep.run.engine import EngineName
@@ -27,6 +30,8 @@ from sweep.store.records import PilotRecord
 
 DEFAULT_PILOT_SECONDS = 60.0
 _PILOT_SECONDS = (1.0, 3600.0)
+# Chosen: a pilot that is imprecise is made anew where there is so many times as long for it.
+_MUCH_LONGER = 3.0
 
 
 def speed_of(
@@ -42,8 +47,15 @@ def speed_of(
         UsageError: there is nothing that could be tried out here, or `pilot_seconds` is out of range.
         MachineError: it cannot be tried out, or the sweep is being trained at this moment.
     """
-    pilot, _ = find_pilot(asked, plan, pilot_seconds, tell)
-    return speed_of_pilot(pilot, max(1, plan.num_steps))
+    pilot, is_kept = find_pilot(asked, plan, pilot_seconds, tell)
+    for doubt in doubts(pilot):
+        tell(Noticed(f"estimate: {doubt}"))
+    speed = speed_of_pilot(pilot, max(1, plan.num_steps))
+    return speed if is_kept else replace(speed, tried_seconds=_trained_seconds(pilot))
+
+
+def _trained_seconds(pilot: PilotRecord) -> float:
+    return pilot.num_steps * pilot.step[1]
 
 
 def check_pilot_seconds(seconds: float) -> None:
@@ -69,10 +81,18 @@ def find_pilot(
     if plan.loaded.recipe.kind == "task" and code_sha256 is None:
         code_sha256 = examine(plan.loaded, asked.request.device)[1]
     kept = None if asked.request.fresh else _kept(history, plan.loaded.recipe, placement, code_sha256)
+    if (
+        kept is not None
+        and not is_precise(Interval(*kept.step))
+        and pilot_seconds > _MUCH_LONGER * _trained_seconds(kept)
+    ):
+        kept = None
     if kept is not None:
-        tell(Noticed(f"estimate: by the pilot of {age_text(seconds_since(kept.made_at))} (--fresh makes a new one)"))
+        age = age_text(seconds_since(kept.made_at))
+        tell(Noticed(f"estimate: by the pilot of {age} (sweep plan --estimate --fresh makes a new one)"))
         return kept, True
-    asked.workspace.check_free()
+    with asked.workspace.locked():  # what cannot be kept, or is being trained, is told before a minute is spent on it
+        pass
     tell(Noticed(f"estimate: the recipe is tried out, for {pilot_seconds:g} s at most"))
     job = prepare_job(plan.loaded, placement.device, placement.threads)
     pilot = run_pilot(plan, job, pilot_seconds, placement.environment(0))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sweep.clock import Stopwatch
-from sweep.errors import Problem, UsageError
+from sweep.errors import MachineError, Problem, UsageError
 from sweep.events import Listener, Noticed
 from sweep.limit import Limit
 from sweep.piloting import speed_of
@@ -15,6 +16,7 @@ from sweep.plan.rungs import Rungs
 from sweep.plan.speed import Speed
 from sweep.plan.stages import Plan, make_plan
 from sweep.planning import examine, plan_asked
+from sweep.recipe.datasets import DATASETS
 from sweep.recipe.duration import parse_ratios
 from sweep.request import Asked, SweepRequest, read_request
 from sweep.run.allowance import Allowance
@@ -34,6 +36,19 @@ class Granted:
     plan: Plan
     code_sha256: str | None
     allowance: Allowance | None = None
+
+
+def check_data(asked: Asked) -> None:
+    """Pass in silence: a budget is not spent on trying out what cannot be trained.
+
+    Raises:
+        MachineError: a known dataset is not there.
+    """
+    recipe = asked.loaded.recipe
+    if asked.budget is None or recipe.kind != "builtin":
+        return
+    if problems := DATASETS[recipe.builtin_dataset].problems(Path(recipe.data_path)):
+        raise MachineError(problems)
 
 
 def plan_within(request: SweepRequest, tell: Listener, measure: Measure = speed_of) -> Plan:

@@ -66,7 +66,10 @@ def test_a_kept_pilot_is_taken_again_and_nothing_is_written(sweep, results):
     before = (results / "smoke" / "journal.jsonl").read_bytes()
     done = sweep("plan", "smoke", *SHORT, "--ratios", "0.5,2", "--results", results)
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"estimate: by the pilot of (just now|\d+ min ago) \(--fresh makes a new one\)\n", done.stderr)
+    assert re.fullmatch(
+        r"estimate: by the pilot of (just now|\d+ min ago) \(sweep plan --estimate --fresh makes a new one\)\n",
+        done.stderr,
+    )
     assert (results / "smoke" / "journal.jsonl").read_bytes() == before
     assert "$" not in done.stdout  # the price is this command's
 

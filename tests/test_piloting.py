@@ -9,6 +9,7 @@ from sweep.piloting import speed_of
 from sweep.planning import plan_asked
 from sweep.request import SweepRequest, read_request
 from sweep.store.history import read_history
+from sweep.store.journal import append
 from sweep.store.records import Environment, PilotRecord
 
 
@@ -72,6 +73,32 @@ def test_another_set_up_or_recipe_has_a_pilot_of_its_own(step_seconds, made, oth
     assert step_seconds(pilot_seconds=5.0, **other) == 2.0
     assert made == [60.0, 5.0]
     assert step_seconds() == (2.0 if "fresh" in other else 1.0)
+
+
+def test_one_that_was_imprecise_is_made_anew_where_there_is_much_more_time_for_it(step_seconds, made, monkeypatch):
+    make = piloting.run_pilot
+
+    def imprecise(*arguments):
+        return make(*arguments).model_copy(update={"step": (0.0, 0.1 * (1 + len(made)), 9.0)})
+
+    monkeypatch.setattr(piloting, "run_pilot", imprecise)
+    step_seconds(pilot_seconds=20.0)  # which trains for 20 seconds
+    step_seconds(pilot_seconds=59.0)
+    assert made == [20.0]
+    step_seconds(pilot_seconds=61.0)
+    assert made == [20.0, 61.0]
+
+
+def test_what_a_pilot_doubts_of_itself_is_told_and_what_it_trained_counts_once(made, tmp_path):
+    asked = read_request(SweepRequest("smoke", results=tmp_path, device="cpu", threads=1))
+    plan = plan_asked(asked)[0]
+    speeds = [speed_of(asked, plan) for _ in range(2)]
+    assert [speed.tried_seconds for speed in speeds] == [100.0, 0.0]
+    [pilot] = read_history(asked.workspace.journal).pilots
+    told = []
+    append(asked.workspace.journal, pilot.model_copy(update={"spread": 0.4}))
+    speed_of(asked, plan, tell=told.append)
+    assert any("differ by ± 40 %: the machine was busy" in event.text for event in told)
 
 
 def test_one_of_another_torch_does_not_count(step_seconds, made, monkeypatch):

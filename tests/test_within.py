@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.errors import UsageError
+from sweep.api import run_request
+from sweep.errors import MachineError, UsageError
 from sweep.events import Noticed
 from sweep.plan.speed import Interval, Speed
 from sweep.planning import plan_sweep
@@ -74,7 +75,7 @@ def test_it_says_what_was_chosen_how_long_it_takes_and_that_the_baseline_does_no
         "--within 1000s: a grid up to ratio 1.0 does not fit",
     ]
     granted("$0.7", events.append, price=3.6, results=tmp_path)
-    assert events[2] == Noticed("--within $0.7: ratios 0.15, 0.2, 0.3, about $0.299 ($0.149 to $0.598)")
+    assert events[2] == Noticed("--within $0.7: ratios 0.15, 0.25, 0.35, about $0.345 ($0.173 to $0.69)")
 
 
 @pytest.mark.parametrize(
@@ -148,3 +149,9 @@ def test_the_command_says_what_it_would_train_within_a_budget_and_trains_it(swee
     assert again.returncode == 0
     assert again.stderr == f"--within 100s: ratios {', '.join(ratios)}, as chosen before\n"
     assert again.stdout == run.stdout
+
+
+def test_a_budget_is_not_spent_on_trying_out_what_cannot_be_trained(tmp_path):
+    asked = SweepRequest("fashion_mnist", within="1h", data_path=str(tmp_path / "nothing"), results=tmp_path)
+    with pytest.raises(MachineError, match="dataset FashionMNIST is absent"):
+        run_request(asked, measure=lambda *asked: pytest.fail("it was tried out"))

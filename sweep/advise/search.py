@@ -225,10 +225,18 @@ def _after(found: Search, history: History, place: int, seed: int) -> Search:
     return replace(
         found,
         trained=trained,
-        num_trained=found.num_trained + (result.outcome is Outcome.FINISHED),
-        seconds=found.seconds + (result.train_seconds or 0.0),
+        num_trained=found.num_trained + result.outcome.is_final,
+        seconds=found.seconds + _spent_seconds(found.trained.history, history, result),
         failed=result if result.outcome.is_failure and not result.outcome.is_final else None,
     )
+
+
+def _spent_seconds(before: History, after: History, result: TrialResult) -> float:
+    """What a run would have taken alone; of one that diverged what was trained of it."""
+    if result.train_seconds is not None:
+        return result.train_seconds
+    measured = (record.measurement for record in after.attempts[len(before.attempts) :])
+    return sum(each.train_seconds for each in measured if each is not None)
 
 
 def _next_text(trained: Trained, decision: Next, seed: int) -> str:

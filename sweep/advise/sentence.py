@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sweep.advise.decision import Verdict
 from sweep.advise.search import Search, Trained
-from sweep.report.cells import duration_text
+from sweep.report.cells import dollars_text, duration_text
 from sweep.report.findings import Findings
 from sweep.report.fit import Fit
 from sweep.report.fitted import fit_of
@@ -89,7 +89,7 @@ def _counted(number: int) -> str:
 def _cost_text(found: Search, seconds: float) -> str:
     """`12m 10s`, and dollars where an hour has a price."""
     price = found.trained.goal.price
-    dollars = f" (${price * seconds / 3600:.2f})" if price is not None else ""
+    dollars = f" ({dollars_text(price * seconds / 3600)})" if price is not None else ""
     return f"{duration_text(seconds)}{dollars}"
 
 

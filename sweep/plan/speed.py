@@ -36,12 +36,14 @@ class Interval:
 @dataclass(frozen=True)
 class Speed:
     """Seconds of an optimizer step, the waiting for its data included; of an evaluation; of a Stage beside both, from
-    being handed out to being written down; and of a Worker before it can train, once a sweep."""
+    being handed out to being written down; and of a Worker before it can train, once a sweep. To find that out,
+    `tried_seconds` were trained just now: none where it was known."""
 
     step: Interval
     evaluation: Interval
     stage: Interval
     worker: Interval
+    tried_seconds: float = 0.0
 
     def training(self, timeline: Timeline) -> Interval:
         """What a run's training takes, as it is recorded: its steps and nothing beside."""

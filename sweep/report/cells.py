@@ -56,6 +56,11 @@ def energy_text(joules: float | None) -> str:
     return f"{joules / 3.6e6:.2f} kWh"
 
 
+def dollars_text(dollars: float) -> str:
+    """`$12.34`, `$0.0042`."""
+    return f"${dollars:.2f}" if dollars >= 0.995 else f"${dollars:.2g}"
+
+
 def age_text(seconds: float | None) -> str:
     """`just now`, `12 min ago`, `3 h ago`, `5 d ago`."""
     if seconds is None:

@@ -12,20 +12,26 @@ from sweep.store.records import Measurement, PilotRecord
 
 
 def estimate_notes(history: History) -> list[str]:
-    """A sentence on the last pilot of this recipe on a set-up that has finished any training; none where none has."""
+    """A sentence on the last pilot of this recipe after which its set-up has finished any training; none where none
+    has: what was trained before was not estimated."""
     fingerprint = history.starts[-1].fingerprint
-    for pilot in reversed(history.pilots):
-        parts = _trained_alike(history, pilot) if pilot.fingerprint == fingerprint else []
+    for pilot, num_before in zip(reversed(history.pilots), reversed(history.num_attempts_before), strict=True):
+        parts = _trained_alike(history, pilot, num_before) if pilot.fingerprint == fingerprint else []
         num_steps = sum(part.steps for part in parts)
         if num_steps:
             return [_text(pilot, sum(part.train_seconds for part in parts) / num_steps, num_steps)]
     return []
 
 
-def _trained_alike(history: History, pilot: PilotRecord) -> list[Measurement]:
-    """What was measured where the pilot was, each Stage once."""
+def _trained_alike(history: History, pilot: PilotRecord, num_before: int) -> list[Measurement]:
+    """What was measured where the pilot was, and after it, each Stage once."""
     set_up = set_up_text(pilot.environment)
-    finished = (record for record in history.stages.values() if record.outcome is Outcome.FINISHED)
+    counts = history.stages
+    finished = (
+        record
+        for record in history.attempts[num_before:]
+        if record.outcome is Outcome.FINISHED and counts[record.stage] is record
+    )
     return [
         record.measurement
         for record in finished

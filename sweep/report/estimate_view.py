@@ -11,7 +11,7 @@ from sweep.plan.speed import Interval
 from sweep.plan.stages import Plan, Stage
 from sweep.plan.timeline import Timeline
 from sweep.printable import one_line
-from sweep.report.cells import duration_text, short_text, size_text
+from sweep.report.cells import dollars_text, duration_text, short_text, size_text
 from sweep.report.grid import Grid
 from sweep.store.identity import set_up_text
 from sweep.store.records import PilotRecord
@@ -121,12 +121,7 @@ def _alone(jobs: JobsEstimate) -> Interval:
 
 
 def _dollar_cells(dollars: Interval | None) -> list[str]:
-    return [] if dollars is None else [_interval_text(dollars, _dollars_text)]
-
-
-def _dollars_text(dollars: float) -> str:
-    """`$12.34`, `$0.0042`."""
-    return f"${dollars:.2f}" if dollars >= 0.995 else f"${dollars:.2g}"
+    return [] if dollars is None else [_interval_text(dollars, dollars_text)]
 
 
 def _time_text(interval: Interval) -> str:
@@ -156,7 +151,7 @@ def estimate_notes(estimate: Estimate) -> list[str]:
         f"measured: {measured}",
         f"by a pilot of {pilot.num_steps} steps on {set_up_text(pilot.environment)}{age}; intervals are of 95 %, for a "
         "machine that is as busy as it was then",
-        *_doubts(pilot),
+        *doubts(pilot),
     ]
     if pilot.varying:
         notes.append(
@@ -173,7 +168,7 @@ def estimate_notes(estimate: Estimate) -> list[str]:
     return [*notes, *_memory_notes(estimate)]
 
 
-def _doubts(pilot: PilotRecord) -> list[str]:
+def doubts(pilot: PilotRecord) -> list[str]:
     """What is wrong with a pilot, as far as it tells itself."""
     _, value, high = pilot.step
     notes = []

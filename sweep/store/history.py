@@ -79,6 +79,7 @@ class History:
     mixed: dict[str, tuple[str, ...]] = field(default_factory=dict)  # Stages of another set-up, and what differed
     damaged_stages: frozenset[str] = frozenset()  # those of damaged records, as far as they can be read
     pilots: tuple[PilotRecord, ...] = ()
+    num_attempts_before: tuple[int, ...] = ()  # of `attempts`, how many were on record when each pilot was made
 
     @property
     def first_start(self) -> StartRecord | None:
@@ -315,8 +316,21 @@ def history_of(whole: Replay) -> History:
     """What the records of a journal say."""
     starts = tuple(record for record in whole.records if isinstance(record, StartRecord))
     mixed, damaged_stages = mixed_stages(whole.records), frozenset(whole.damaged_stages)
-    pilots = tuple(record for record in whole.records if isinstance(record, PilotRecord))
-    history = History(starts, {}, whole.damaged_lines, mixed=mixed, damaged_stages=damaged_stages, pilots=pilots)
+    pilots, num_before, num_attempts = [], [], 0
+    for record in whole.records:
+        if isinstance(record, PilotRecord):
+            pilots.append(record)
+            num_before.append(num_attempts)
+        num_attempts += isinstance(record, StageRecord)
+    history = History(
+        starts,
+        {},
+        whole.damaged_lines,
+        mixed=mixed,
+        damaged_stages=damaged_stages,
+        pilots=tuple(pilots),
+        num_attempts_before=tuple(num_before),
+    )
     for record in whole.records:
         if isinstance(record, StageRecord):
             history.add(record)

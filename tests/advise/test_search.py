@@ -11,6 +11,7 @@ from sweep.advise.sentence import sentences
 from sweep.api import run_request
 from sweep.errors import Outcome, SweepError, UsageError
 from sweep.events import Noticed, TrialEnded
+from sweep.report.cells import dollars_text
 from sweep.request import SweepRequest
 from sweep.store.history import read_history
 
@@ -160,7 +161,7 @@ def test_dollars_are_what_the_training_costs(tmp_path):
     found = find(tmp_path, executor, target="96.8%", max_cost="$0.10", price=60.0)  # a cent buys 0.6 seconds
     assert found.seconds <= 6
     assert not found.verdict.is_known
-    assert f"(${found.seconds / 60:.2f})" in sentences(found)[0]
+    assert f"({dollars_text(found.seconds / 60)})" in sentences(found)[0]
 
 
 def test_a_ratio_at_which_a_run_has_diverged_is_passed_over(tmp_path):
@@ -169,6 +170,8 @@ def test_a_ratio_at_which_a_run_has_diverged_is_passed_over(tmp_path):
     assert answer(found) == "0.625"
     assert runs(executor).count((4, 0)) == 1
     assert sentences(found)[1] == "passed over, since a run of it has diverged: 0.5"
+    ended = [record for record in found.trained.history.attempts if record.outcome.is_final]
+    assert found.num_trained == len(ended)
 
 
 def test_a_baseline_that_has_diverged_leaves_nothing_to_be_within_points_of(tmp_path):

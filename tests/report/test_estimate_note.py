@@ -38,6 +38,12 @@ def test_the_more_was_trained_the_narrower_is_the_interval(history_of: Maker) ->
     assert note == "estimate: 250 ms a step (219 ms to 281 ms); the runs took 250 ms: inside its interval"
 
 
+def test_what_was_trained_before_the_pilot_was_not_estimated(history_of: Maker) -> None:
+    assert estimate_notes(history_of(BOTH, finished(HALF), a_pilot())) == []
+    [note] = estimate_notes(history_of(BOTH, finished(HALF, seconds=1.0), a_pilot(), finished(WHOLE)))
+    assert "the runs took 250 ms" in note
+
+
 def test_one_on_made_up_data_says_so(history_of: Maker) -> None:
     [note] = estimate_notes(history_of(a_pilot(is_made_up=True), BOTH, finished(HALF)))
     assert "(205 ms to 295 ms, on made-up data)" in note
