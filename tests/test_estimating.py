@@ -1,7 +1,9 @@
 """`sweep plan --estimate` as a user meets it: what it prints, what it keeps, what it refuses."""
 
 import json
+import os
 import re
+import subprocess
 
 import pytest
 
@@ -87,6 +89,17 @@ def test_without_it_the_plan_writes_nothing_and_says_no_time(sweep, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "estimate" not in done.stdout
     assert not (tmp_path / "results").exists()
+
+
+def test_a_request_to_terminate_leaves_nothing_of_a_pilot(command, tmp_path, wait_until):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    words = ["plan", "smoke", "--estimate", "--pilot-seconds", "600", "--results", tmp_path / "r", "--threads", "1"]
+    asked = subprocess.Popen([command, *map(str, words)], env={**os.environ, "TMPDIR": str(scratch)})
+    wait_until(lambda: list(scratch.glob("sweep-*/worker.log")))
+    asked.terminate()
+    assert asked.wait(timeout=50) == 143
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_program_gets_it_as_json(sweep, results):

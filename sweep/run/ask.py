@@ -4,7 +4,10 @@ that it names, how fast it trains. Nothing stays of it.
 
 from __future__ import annotations
 
+import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,9 +55,24 @@ class AskedWorker:
 
 
 @contextmanager
+def _leaving_when_terminated() -> Iterator[None]:
+    """Until the end of the block a request to terminate ends this program as Ctrl-C does, with nothing left behind;
+    unless somebody else hears it, who will."""
+    is_main = threading.current_thread() is threading.main_thread()
+    is_ours = is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if is_ours:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
 def asking(threads: int, environment: Mapping[str, str] | None = None) -> Iterator[AskedWorker]:
     """A Worker to be asked, which is gone when the block is left."""
-    with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+    with _leaving_when_terminated(), tempfile.TemporaryDirectory(prefix="sweep-") as folder:
         asked = AskedWorker(Path(folder), threads, environment)
         try:
             yield asked

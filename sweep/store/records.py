@@ -356,11 +356,10 @@ class Bursts(_Frozen):
 class Measures(_Frozen):
     """What trying a recipe out has measured: the bursts of steps of each Stage that was asked for; the seconds of one
     evaluation, as often as there was time for one; of the first Stage's start-up and of a later one's; and of what
-    comes at its end. With `is_extrapolated` no evaluation was seen to its end."""
+    comes at its end."""
 
     bursts: tuple[Bursts, ...]
     evaluation_seconds: tuple[float, ...]
-    is_extrapolated: bool
     first_startup_seconds: float
     startup_seconds: float
     ending_seconds: float

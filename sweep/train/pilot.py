@@ -45,14 +45,13 @@ def try_out(jobs: Sequence[StageJob], task: Trainable, seconds: float) -> Measur
         probe = Probe(jobs[-1], task)
     with closing(probe):
         bursts.append(_bursts(probe, share))
-        evaluation_seconds, is_extrapolated = _evaluations(probe, task, _EVALUATION_SHARE * seconds)
+        evaluation_seconds = _evaluations(probe, task, _EVALUATION_SHARE * seconds)
         with Stopwatch() as ending:
             probe.read_weights()
     peak_bytes, total_bytes = peak_and_total_bytes(str(task.device))
     return Measures(
         bursts=tuple(bursts),
         evaluation_seconds=tuple(evaluation_seconds),
-        is_extrapolated=is_extrapolated,
         first_startup_seconds=first_startup_seconds,
         startup_seconds=startup.seconds,
         ending_seconds=ending.seconds,
@@ -93,16 +92,16 @@ def measure(burst: Callable[[], float], num_steps: int, seconds: float) -> list[
     return found
 
 
-def _evaluations(probe: Probe, task: Trainable, seconds: float) -> tuple[list[float], bool]:
+def _evaluations(probe: Probe, task: Trainable, seconds: float) -> list[float]:
     """The seconds of whole evaluations, the first of which warms up where there is time for more; else those of one, by
-    the share of its batches that there was time for, and True."""
+    the share of its batches that there was time for."""
     found: list[float] = []
     while len(found) <= _MAX_EVALUATIONS and math.fsum(found) < seconds:
         took, share = _evaluation(probe, task, seconds)
         if share < 1:
-            return [took / share], True
+            return [took / share]
         found.append(took)
-    return found[1:] or found, False
+    return found[1:] or found
 
 
 def _evaluation(probe: Probe, task: Trainable, seconds: float) -> tuple[float, float]:

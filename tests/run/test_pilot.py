@@ -26,7 +26,6 @@ def measures(**changes):
     found = Measures(
         bursts=(Bursts(num_steps=2, step_seconds=(0.5, 0.7, 0.6)),),
         evaluation_seconds=(1.0, 2.0, 3.0),
-        is_extrapolated=False,
         first_startup_seconds=4.0,
         startup_seconds=1.0,
         ending_seconds=0.5,
