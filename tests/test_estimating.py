@@ -76,6 +76,7 @@ def test_a_kept_pilot_is_taken_again_and_nothing_is_written(sweep, results):
     assert "$" not in done.stdout  # the price is this command's
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [["--fresh"], ["--set", "batch_size=32"], ["--set", "workers=2"]])
 def test_another_recipe_or_the_wish_for_a_new_one_makes_another_pilot(sweep, results, change):
     done = sweep("plan", "smoke", *SHORT, *change, "--results", results)

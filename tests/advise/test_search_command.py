@@ -49,6 +49,7 @@ def test_mistakes_are_said_together_and_end_with_2(sweep, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_command_of_your_own_is_searched_too(sweep, tmp_path):
     (tmp_path / "train.py").write_text("import sys; print('{\"accuracy\": %s}' % (1 - 1 / float(sys.argv[1])))")
     (tmp_path / "own.yaml").write_text(
