@@ -58,6 +58,10 @@ def _trained_seconds(pilot: PilotRecord) -> float:
     return pilot.num_steps * pilot.step[1]
 
 
+def _can_be_much_better(kept: PilotRecord, pilot_seconds: float) -> bool:
+    return not is_precise(Interval(*kept.step)) and pilot_seconds > _MUCH_LONGER * _trained_seconds(kept)
+
+
 def check_pilot_seconds(seconds: float) -> None:
     """Pass in silence.
 
@@ -81,13 +85,7 @@ def find_pilot(
     if plan.loaded.recipe.kind == "task" and code_sha256 is None:
         code_sha256 = examine(plan.loaded, asked.request.device)[1]
     kept = None if asked.request.fresh else _kept(history, plan.loaded.recipe, placement, code_sha256)
-    if (
-        kept is not None
-        and not is_precise(Interval(*kept.step))
-        and pilot_seconds > _MUCH_LONGER * _trained_seconds(kept)
-    ):
-        kept = None
-    if kept is not None:
+    if kept is not None and not _can_be_much_better(kept, pilot_seconds):
         age = age_text(seconds_since(kept.made_at))
         tell(Noticed(f"estimate: by the pilot of {age} (sweep plan --estimate --fresh makes a new one)"))
         return kept, True
