@@ -151,4 +151,4 @@ def test_events_name_their_sweep_and_a_failed_trial_leaves_the_rest_and_the_comp
     assert ended == [("try-smoke", 2), ("try-smoothed", 0)]
     told = sweep(*words)
     assert told.returncode == 1
-    assert "no comparison: SWEEP: two curves are needed to compare; found: try-smoke" in told.stderr
+    assert "no comparison: two curves are needed to compare; found: try-smoke" in told.stderr
