@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.errors import Complaints, Interrupted, MachineError, Outcome, Problem, SweepError, UsageError, joined
 from sweep.events import Event, Listener, Noticed, SweepEnded
 from sweep.piloting import speed_of
+from sweep.placing import place_asked
 from sweep.plan.scaled import ScaledRecipe, scale
 from sweep.plan.stages import Plan
 from sweep.plan.values import column_names, step_values
@@ -24,11 +25,10 @@ from sweep.report.approximation import approximation_notes, is_approximate
 from sweep.request import Asked, SweepRequest, load_requested, read_request
 from sweep.run import engine
 from sweep.run.allowance import Allowance
-from sweep.run.auto_jobs import end_of, jobs_worth
 from sweep.run.engine import EngineName, MakeExecutor
 from sweep.run.executors.protocol import Executor
 from sweep.run.keep import Keep
-from sweep.run.placement import Placement, num_cores, place, visible_gpus
+from sweep.run.placement import Placement
 from sweep.run.session import Session
 from sweep.run.side_by_side import train_side_by_side
 from sweep.run.stop import StopRequest
@@ -161,7 +161,7 @@ def run_request(
     granted = grant(read, tell, measure)
     asked, plan, allowance = granted.asked, granted.plan, granted.allowance
     workspace = asked.workspace
-    placement, remarks = _place(asked, plan)
+    placement, remarks = place_asked(asked, plan)
     devices_per_trial = asked.loaded.recipe.devices_per_trial
     make = make_executor or engine.make_executor(asked.engine, asked.jobs is None, devices_per_trial)
     with StopRequest() as stop:
@@ -192,7 +192,7 @@ def run_together(
         SweepError: with all that is wrong with any of them, before anything trains.
     """
     planned = plan_together(requests)
-    placed = [_place(asked, plan) for asked, plan, _ in planned]
+    placed = [place_asked(asked, plan) for asked, plan, _ in planned]
     if not requests[0].allow_mixed:
         pairs = zip(planned, placed, strict=True)
         check_threads({asked.workspace.name: placement.threads for (asked, *_), (placement, _) in pairs})
@@ -274,57 +274,6 @@ def _session(
         chosen_for=asked.chosen_for,
         turn=turn or Turns().join(),
     )
-
-
-def _place(asked: Asked, plan: Plan) -> tuple[Placement, list[str]]:
-    """Where the sweep computes, and what there is to say of it.
-
-    A sweep keeps the number of threads that its first run has fixed, unless an option asks for another one.
-    """
-    request, loaded, jobs = asked.request, asked.loaded, asked.jobs
-    first = None if request.fresh else read_history(asked.workspace.journal).first_start
-    threads, devices, remarks = loaded.recipe.threads, loaded.recipe.devices_per_trial, []
-    is_asked_for = loaded.places.get("threads") in ("--threads", "--set")
-    if first is not None and not is_asked_for:
-        if threads not in (None, first.environment.threads):
-            remarks = [
-                f"threads: {first.environment.threads}, as in this sweep's first run (the recipe says {threads})"
-            ]
-        threads = first.environment.threads
-    if asked.engine.name is not EngineName.LOCAL:
-        return asked.engine.place(jobs, threads, request.device, devices), remarks
-    are_placed = jobs != 1 or request.jobs_per_device > 1
-    gpus = visible_gpus() if are_placed and request.device not in ("cpu", "mps") else ()
-    placement = place(
-        jobs,
-        request.device,
-        threads,
-        num_cores(),
-        gpus,
-        worth=lambda most: jobs_worth(end_of(plan), most),
-        jobs_per_device=request.jobs_per_device,
-        devices_per_trial=devices,
-    )
-    if jobs is None and threads is None:
-        placement = replace(placement, threads_alone=max(1, num_cores() // devices))
-    problems = [*_crowding(placement, devices), *(_sharing(placement) if jobs is not None else [])]
-    return placement, [*remarks, *(f"warning: {problem}" for problem in problems)]
-
-
-def _crowding(placement: Placement, devices_per_trial: int) -> list[Problem]:
-    wanted = placement.jobs * placement.threads * devices_per_trial
-    if wanted <= num_cores():
-        return []
-    where = "--jobs" if placement.jobs > 1 else "--threads" if placement.threads > 1 else "devices_per_trial"
-    return [Problem(f"{wanted} threads on {num_cores()} cores get into each other's way", where, fix="take fewer")]
-
-
-def _sharing(placement: Placement) -> list[Problem]:
-    """`--jobs auto` measures what this does to the times; nobody else does."""
-    if (sharing := placement.jobs_per_device) == 1:
-        return []
-    message = f"{sharing} jobs on a GPU: the times that are recorded are longer than those of a trial alone"
-    return [Problem(message, "--jobs-per-device", fix="--jobs auto takes no more than hardly distort them")]
 
 
 def _set_aside(workspace: Workspace, tell: Callable[[Event], None]) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from sweep.clock import seconds_since
 from sweep.errors import Complaints
 from sweep.events import Listener
-from sweep.piloting import DEFAULT_PILOT_SECONDS, check_pilot_seconds, find_pilot, placement_of
+from sweep.piloting import DEFAULT_PILOT_SECONDS, check_pilot_seconds, find_pilot
+from sweep.placing import placement_of
 from sweep.plan.stages import Plan, Recorded
 from sweep.planning import plan_asked
 from sweep.report.cells import age_text

@@ -10,6 +10,7 @@ from pathlib import Path
 from sweep.clock import seconds_since
 from sweep.errors import Problem, UsageError
 from sweep.events import Listener, Noticed
+from sweep.placing import placement_of
 from sweep.plan.pilot import is_precise
 from sweep.plan.speed import Interval, Speed
 from sweep.plan.stages import Plan
@@ -19,11 +20,10 @@ from sweep.recipe.schema import Recipe
 from sweep.report.cells import age_text
 from sweep.report.estimate_view import doubts
 from sweep.request import Asked
-from sweep.run.auto_jobs import end_of, jobs_worth
 from sweep.run.engine import EngineName
 from sweep.run.machine import find_device
 from sweep.run.pilot import run_pilot, speed_of_pilot
-from sweep.run.placement import Placement, num_cores, place, visible_gpus
+from sweep.run.placement import Placement
 from sweep.store.history import History, read_history
 from sweep.store.journal import append
 from sweep.store.records import PilotRecord
@@ -109,26 +109,6 @@ def _refuse(asked: Asked, plan: Plan) -> None:
     if asked.engine.name is not EngineName.LOCAL:
         message = f"a recipe is tried out on this machine, and {asked.engine.name.value} trains elsewhere"
         raise UsageError(Problem(message, "--executor", fix="estimate it where it trains, with --executor local"))
-
-
-def placement_of(asked: Asked, plan: Plan) -> Placement:
-    """Where `sweep run` would train it: a sweep keeps the number of threads that its first run has fixed."""
-    request, recipe = asked.request, plan.loaded.recipe
-    first = None if request.fresh else read_history(asked.workspace.journal).first_start
-    is_asked_for = plan.loaded.places.get("threads") in ("--threads", "--set")
-    threads = recipe.threads if first is None or is_asked_for else first.environment.threads
-    are_placed = asked.jobs != 1 or request.jobs_per_device > 1
-    gpus = visible_gpus() if are_placed and request.device not in ("cpu", "mps") else ()
-    return place(
-        asked.jobs,
-        request.device,
-        threads,
-        num_cores(),
-        gpus,
-        worth=lambda most: jobs_worth(end_of(plan), most),
-        jobs_per_device=request.jobs_per_device,
-        devices_per_trial=recipe.devices_per_trial,
-    )
 
 
 def _kept(history: History, recipe: Recipe, placement: Placement, code_sha256: str | None) -> PilotRecord | None:

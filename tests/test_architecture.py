@@ -260,6 +260,7 @@ ORDER = [
     "sweep.budget",
     "sweep.request",
     "sweep.planning",
+    "sweep.placing",
     "sweep.piloting",
     "sweep.limit",
     "sweep.within",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweep import piloting
+from sweep import piloting, placing
 from sweep.errors import UsageError
 from sweep.estimating import Seats, seats
 from sweep.piloting import speed_of
@@ -123,9 +123,9 @@ def test_seconds_out_of_range_are_refused(step_seconds, made, seconds):
 
 
 def seats_of(kind, ratios="0.1:1:0.1", gpus=(), cores=8, monkeypatch=None, settings=(), **request):
-    monkeypatch.setattr(piloting, "num_cores", lambda: cores)
+    monkeypatch.setattr(placing, "num_cores", lambda: cores)
     monkeypatch.setattr("sweep.estimating.num_cores", lambda: cores)
-    for module in ("sweep.piloting", "sweep.estimating"):
+    for module in ("sweep.placing", "sweep.estimating"):
         monkeypatch.setattr(f"{module}.visible_gpus", lambda: gpus)
     asked = read_request(SweepRequest("digits", ratios, share=False, settings=settings, **request))
     return seats(asked, plan_asked(asked)[0], kind)

@@ -123,6 +123,14 @@ def send(connection: Connection, message: Message) -> None:
     connection.send_bytes(encode(message))
 
 
+def receive(connection: Connection) -> Message | None:
+    """The next message, which is waited for; None when whoever says them is gone."""
+    try:
+        return decode_message(connection.recv_bytes())
+    except (EOFError, OSError):
+        return None
+
+
 def decode_message(frame: bytes) -> Message:
     return _MESSAGE.validate_json(frame)
 

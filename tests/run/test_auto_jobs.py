@@ -166,7 +166,7 @@ def told(tmp_path, executor, **request):
 
 def test_the_workers_that_are_too_many_are_let_go_and_the_journal_has_those_that_trained(tmp_path, monkeypatch):
     monkeypatch.setattr(auto_jobs, "_TIMES_WORTH", 1)
-    monkeypatch.setattr("sweep.api.num_cores", lambda: 2)
+    monkeypatch.setattr("sweep.placing.num_cores", lambda: 2)
     executor = FakeExecutor(2, probes=lambda number: [Probed(step_seconds=1.0 if number == 1 else 1.5)] * number)
     said, jobs = told(tmp_path, executor, seeds=2)
     assert said.startswith("--jobs auto: 1 job of 1 thread: 2 would record times 50% too long")
@@ -187,7 +187,7 @@ def test_ctrl_c_meanwhile_ends_it_with_nothing_recorded(tmp_path):
 
 
 def test_a_command_is_not_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr("sweep.api.num_cores", lambda: 2)
+    monkeypatch.setattr("sweep.placing.num_cores", lambda: 2)
     recipe = write_recipe(tmp_path, "")
     said, jobs = told(tmp_path, FakeExecutor(2, probes=None), recipe=str(recipe), seeds=2)
     assert said.startswith("--jobs auto: 2 jobs of 1 thread; how much a command's trials distort")
@@ -202,7 +202,7 @@ def test_a_worker_without_an_answer_leaves_one(tmp_path):
 
 
 def test_one_that_is_better_off_alone_starts_anew_with_all_cores_where_nobody_has_said_how_many(tmp_path, monkeypatch):
-    monkeypatch.setattr("sweep.api.num_cores", lambda: 2)
+    monkeypatch.setattr("sweep.placing.num_cores", lambda: 2)
     for threads, expected in ((None, [1, 2]), (1, [1])):
         executor = FakeExecutor(2, probes=lambda number: [Probed(step_seconds=1.0 if number == 1 else 1.5)] * number)
         said, _ = told(tmp_path / str(threads), executor, recipe="fashion_mnist", seeds=2, threads=threads)
@@ -212,7 +212,7 @@ def test_one_that_is_better_off_alone_starts_anew_with_all_cores_where_nobody_ha
 
 
 def test_one_job_has_all_cores_and_is_not_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr("sweep.api.num_cores", lambda: 4)
+    monkeypatch.setattr("sweep.placing.num_cores", lambda: 4)
     executor = FakeExecutor(1, probes=None)
     said, jobs = told(tmp_path, executor, recipe="fashion_mnist", ratios="1")
     assert (said, jobs) == ("--jobs auto: 1 job of 4 threads", 1)

@@ -355,7 +355,7 @@ def test_more_threads_than_cores_are_warned_of(tmp_path):
 
 
 def test_that_jobs_share_a_gpu_is_warned_of_unless_it_is_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr("sweep.api.visible_gpus", lambda: ("GPU-a", "GPU-b"))
+    monkeypatch.setattr("sweep.placing.visible_gpus", lambda: ("GPU-a", "GPU-b"))
     for jobs, jobs_per_device, is_warned in (("2", 2, False), ("3", 2, True), ("4", 2, True), ("auto", 2, False)):
         events, executor = [], FakeExecutor()
         options = {"jobs": jobs, "jobs_per_device": jobs_per_device, "threads": 1}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sweep import host_memory
 from sweep.lifetime import ending_text
-from sweep.run.messages import Job, Message, decode_message, encode
+from sweep.run.messages import Job, Message, encode, receive
 from sweep.store.durable import open_log
 
 # Chosen: a Worker leaves by itself within milliseconds of its connection's end; one that is stuck is killed after this.
@@ -54,10 +54,7 @@ class Child:
 
     def receive(self) -> Message | None:
         """The next message; None when the process is gone."""
-        try:
-            return decode_message(self.connection.recv_bytes())
-        except (EOFError, OSError):
-            return None
+        return receive(self.connection)
 
     def dismiss(self) -> None:
         """Let the process go: from now on it has nobody to talk to."""

@@ -36,7 +36,7 @@ from sweep.run.executors.ray_cluster import (
 from sweep.run.executors.relay import Ended, Heard, Item, Ready, Relay, Token
 from sweep.run.executors.seat import Seat
 from sweep.run.executors.seated import SeatedExecutor
-from sweep.run.messages import Job, Message, Noted, Prepared, Said, StageDone, decode_message, encode
+from sweep.run.messages import Job, Message, Noted, Prepared, Said, StageDone, encode, receive
 from sweep.run.placement import Placement
 from sweep.run.stop import StopRequest
 from sweep.store.durable import discard_file, make_folder, write_bytes
@@ -172,10 +172,7 @@ class RayLine:
                 self._not_sent.append(job)
 
     def receive(self) -> Message | None:
-        try:
-            return decode_message(self.connection.recv_bytes())
-        except (EOFError, OSError):
-            return None
+        return receive(self.connection)
 
     def dismiss(self) -> None:
         self.connection.close()
